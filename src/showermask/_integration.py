@@ -1,0 +1,16 @@
+"""What stpipe reads at the start of every ``strun``: names only, nothing imported.
+
+A test keeps the list in step with the classes.
+"""
+
+from __future__ import annotations
+
+__all__ = ["get_steps"]
+
+
+def get_steps() -> list[tuple[str, str, bool]]:
+    """Return class name, alias and is-a-pipeline for each Step of this package."""
+    return [
+        ("showermask.ManualShowerMaskStep", "manual_shower_mask", False),
+        ("showermask.Detector1ShowersPipeline", "calwebb_detector1_showers", True),
+    ]

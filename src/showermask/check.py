@@ -1,0 +1,129 @@
+"""Say what a region file would mask, and what that costs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from showermask.exposure import Exposure, Product
+from showermask.flagging import Footprint, count_samples, footprints, measure
+from showermask.regionfile import RegionFile
+
+__all__ = ["MIN_GROUPS", "describe_mask", "describe_regions"]
+
+#: MIRI ramps lose their first and last group anyway (rscd, lastframe); a slope needs two more.
+MIN_GROUPS = 4
+
+
+def describe_regions(regions: RegionFile) -> Iterator[str]:
+    """Describe a region file by itself.
+
+    Parameters
+    ----------
+    regions : RegionFile
+        The region file.
+
+    Yields
+    ------
+    str
+        Lines of text.
+    """
+    decided = len(regions.accepted), len(regions.candidates)
+    rejected = len(regions.showers) - sum(decided)
+    yield (
+        f"{regions.name}: valid; showers: {len(regions.showers)}, of which "
+        f"{decided[0]} accepted, {decided[1]} candidate, {rejected} rejected"
+    )
+    if regions.candidates:
+        yield f"{regions.name}: candidates are not applied; accept or reject them"
+
+
+def describe_mask(regions: RegionFile, exposure: Exposure) -> Iterator[str]:
+    """Describe what the accepted showers of a region file mask in an exposure.
+
+    Parameters
+    ----------
+    regions : RegionFile
+        The region file.
+    exposure : Exposure
+        The exposure that it is for.
+
+    Yields
+    ------
+    str
+        Lines of text: a table with a row for each accepted shower, then the total.
+
+    Raises
+    ------
+    RegionFileError
+        When the file does not fit the exposure.
+    """
+    ny, nx = exposure.frame
+    regions.check_fits(
+        roots=exposure.roots,
+        subarray=exposure.subarray,
+        nints=exposure.nints,
+        ngroups=exposure.ngroups,
+        ny=ny,
+        nx=nx,
+    )
+    marks = footprints(regions.accepted, exposure.shape)
+    yield f"{exposure.name}: {exposure.product.value} of shape {exposure.shape}"
+    yield ""
+    yield "  #  int  groups      x       y       a       b   theta  pixels  groups lost   time lost"
+    for position, mark in zip(_positions(regions), marks, strict=True):
+        yield _row(position, mark, exposure)
+    yield ""
+    coverage = measure(marks, exposure.shape)
+    samples = count_samples(marks, exposure.shape) / math.prod(exposure.shape)
+    yield (
+        f"total of {coverage.showers}: {coverage.pixels} pixels, "
+        f"at most {coverage.fraction:.2%} of a frame, {samples:.3%} of all {_samples_of(exposure)}"
+    )
+
+
+def _positions(regions: RegionFile) -> Iterator[int]:
+    """Yield where in the file the accepted showers are."""
+    return (i for i, shower in enumerate(regions.showers) if shower.is_accepted)
+
+
+def _row(position: int, mark: Footprint, exposure: Exposure) -> str:
+    shower = mark.shower
+    groups = _groups_lost(mark, exposure)
+    seconds = _time_lost(mark, exposure)
+    time = "not known" if seconds is None else f"{seconds:.1f} s"
+    last = "end" if shower.last_group is None else shower.last_group
+    return (
+        f"{position:3d}  {shower.integration:3d}  {f'{shower.group}-{last}':7s}"
+        f"{shower.x:7.1f} {shower.y:7.1f} {shower.a:7.1f} {shower.b:7.1f} {shower.theta:7.1f}"
+        f"{mark.pixels:8d}  {groups:>11s}  {time:>10s}{_remark(mark, exposure)}"
+    )
+
+
+def _groups_lost(mark: Footprint, exposure: Exposure) -> str:
+    if exposure.product is not Product.RAMP or exposure.ngroups is None:
+        return "all"
+    return f"{mark.ngroups} of {exposure.ngroups}"
+
+
+def _time_lost(mark: Footprint, exposure: Exposure) -> float | None:
+    """Return the exposure time in s that each masked pixel loses."""
+    if exposure.product is Product.IMAGE:
+        return exposure.exposure_time
+    if exposure.product is Product.INTEGRATIONS:
+        return exposure.integration_time
+    return None if exposure.group_time is None else mark.ngroups * exposure.group_time
+
+
+def _remark(mark: Footprint, exposure: Exposure) -> str:
+    if not mark.pixels:
+        return "  outside the frame"
+    if exposure.product is not Product.RAMP or exposure.ngroups is None:
+        return ""
+    if exposure.ngroups - mark.ngroups < MIN_GROUPS:
+        return "  no rate left in this integration"
+    return ""
+
+
+def _samples_of(exposure: Exposure) -> str:
+    return "pixels of all groups" if exposure.product is Product.RAMP else "pixels"

@@ -1,0 +1,111 @@
+"""The ``showermask`` command."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from showermask import __version__
+from showermask.exceptions import ShowermaskError
+
+__all__ = ["main"]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        Command-line arguments; those of the process without it.
+
+    Returns
+    -------
+    int
+        Exit code: 0 when all is well, 1 for a problem that was reported, 2 for wrong usage.
+    """
+    options = _parser().parse_args(arguments)
+    try:
+        code: int = options.run(options)
+        sys.stdout.flush()
+    except ShowermaskError as error:
+        for problem in error.problems:
+            print(f"showermask: {problem}", file=sys.stderr)
+        return 1
+    except BrokenPipeError:  # the reader, such as head, has seen enough
+        sys.stderr.close()
+        return 1
+    except KeyboardInterrupt:
+        print("showermask: interrupted", file=sys.stderr)
+        return 130
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="showermask",
+        description="Mask reviewed cosmic-ray showers in JWST ramps and rates. The mask itself is "
+        "applied by the pipeline: strun manual_shower_mask, or calwebb_detector1_showers.",
+    )
+    parser.add_argument("--version", action="version", version=f"showermask {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    _add_check(commands)
+    _add_demo(commands)
+    return parser
+
+
+def _add_check(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    command = commands.add_parser(
+        "check",
+        help="validate a region file, and say what it masks",
+        description="Validate a region file. With an exposure, say for each accepted shower how "
+        "many pixels, groups and how much exposure time it costs, and what is masked in all.",
+    )
+    command.add_argument("regions", metavar="REGIONS", type=Path, help="region file")
+    command.add_argument(
+        "exposure", metavar="EXPOSURE", type=Path, nargs="?", help="ramp, rateints or rate (FITS)"
+    )
+    command.set_defaults(run=_check)
+
+
+def _check(options: argparse.Namespace) -> int:
+    from showermask.check import describe_mask, describe_regions
+    from showermask.exposure import describe_file
+    from showermask.regionfile import read_regions
+
+    regions = read_regions(options.regions)
+    for line in describe_regions(regions):
+        print(line)
+    if options.exposure is not None:
+        for line in describe_mask(regions, describe_file(options.exposure)):
+            print(line)
+    return 0
+
+
+def _add_demo(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    command = commands.add_parser(
+        "demo",
+        help="mask two synthetic showers, and compare the rates with the truth",
+        description="Write a small synthetic MIRI exposure with two showers and its region file, "
+        "fit its ramps with the stock ramp_fit unmasked, masked the classic way (JUMP_DET only) "
+        "and masked by showermask, print the rates and draw a picture. Needs no network, no CRDS.",
+    )
+    command.add_argument(
+        "folder",
+        metavar="FOLDER",
+        type=Path,
+        nargs="?",
+        default=Path("showermask-demo"),
+        help="where to put the files (default: %(default)s)",
+    )
+    command.set_defaults(run=_demo)
+
+
+def _demo(options: argparse.Namespace) -> int:
+    from showermask.demo import run_demo
+
+    for line in run_demo(options.folder):
+        print(line)
+    return 0

@@ -1,0 +1,72 @@
+"""The errors that showermask raises on purpose.
+
+Each message says where the problem is, what was found, what was expected and what to do. Everything
+derives from `ShowermaskError`, so one ``except`` (or the command line) tells a user's mistake from
+a defect of ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+__all__ = [
+    "ExposureError",
+    "FlagError",
+    "MaskTooLargeError",
+    "OutputError",
+    "RegionFileError",
+    "ShowerError",
+    "ShowermaskError",
+]
+
+
+class ShowermaskError(ValueError):
+    """A problem that the user can mend.
+
+    Parameters
+    ----------
+    *problems : str
+        One sentence each; all that were found.
+
+    Attributes
+    ----------
+    problems : tuple of str
+        The sentences.
+    """
+
+    def __init__(self, *problems: str) -> None:
+        super().__init__(*problems)
+        self.problems: tuple[str, ...] = problems
+
+    def __str__(self) -> str:
+        return "\n".join(self.problems)
+
+    @classmethod
+    def raise_if(cls, problems: Sequence[str]) -> None:
+        """Raise one error with all ``problems``; return when there are none."""
+        if problems:
+            raise cls(*problems)
+
+
+class ShowerError(ShowermaskError):
+    """A shower whose numbers make no sense."""
+
+
+class RegionFileError(ShowermaskError):
+    """A region file that can't be read, is not valid, or does not fit the exposure."""
+
+
+class ExposureError(ShowermaskError):
+    """Data that showermask does not take."""
+
+
+class FlagError(ShowermaskError):
+    """A data-quality flag which the plane to be written does not have."""
+
+
+class MaskTooLargeError(ShowermaskError):
+    """A mask that covers more of the frame than allowed."""
+
+
+class OutputError(ShowermaskError):
+    """An output that would overwrite an input, or can't be written."""

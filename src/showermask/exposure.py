@@ -1,0 +1,333 @@
+"""Tell what kind of product an exposure is, and which of its planes a mask goes to.
+
+This is the one place that knows ramps, rateints and rates apart.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from showermask.exceptions import ExposureError
+
+__all__ = [
+    "PRODUCT_SUFFIX",
+    "Exposure",
+    "Product",
+    "describe_file",
+    "describe_model",
+    "dq_plane",
+    "known_flags",
+    "product_root",
+]
+
+#: Suffix of the files that the step writes.
+PRODUCT_SUFFIX = "showermask"
+
+
+class Product(Enum):
+    """The kinds of product that can be masked."""
+
+    RAMP = "ramp"
+    INTEGRATIONS = "rateints"
+    IMAGE = "rate"
+
+    @property
+    def plane(self) -> str:
+        """Name of the data-quality plane, as an attribute of the datamodel."""
+        return "groupdq" if self is Product.RAMP else "dq"
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes of that plane."""
+        return {Product.RAMP: 4, Product.INTEGRATIONS: 3, Product.IMAGE: 2}[self]
+
+
+#: Class names of the datamodels that are taken. Subclasses mean something else.
+_PRODUCTS = {
+    "Level1bModel": Product.RAMP,
+    "RampModel": Product.RAMP,
+    "CubeModel": Product.INTEGRATIONS,
+    "ImageModel": Product.IMAGE,
+    "IFUImageModel": Product.IMAGE,
+}
+
+_TAKEN = (
+    "expected a ramp (_jump, _ramp: RampModel), rateints or calints (CubeModel), "
+    "or a rate or cal (ImageModel, IFUImageModel)"
+)
+
+_DMS_ROOT = re.compile(r"jw\d{11}_[0-9a-z]{5}_\d{5}(?:-seg\d{3})?_[0-9a-z]+")
+_SUFFIX = re.compile(
+    r"(?:_(?:uncal|ramp|jump|rate|rateints|cal|calints|crf|crfints|bsub|bsubints"
+    rf"|{PRODUCT_SUFFIX}))+$"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exposure:
+    """What the region file, the mask and the report need to know of an exposure.
+
+    Parameters
+    ----------
+    roots : tuple of str
+        Product roots under which the exposure is known: from the name of the file, and from its
+        header where that differs. Empty for a nameless model.
+    product : Product
+        Which kind of product it is.
+    is_raw : bool
+        Whether it is a raw ramp (``uncal``), which can be looked at but not masked.
+    shape : tuple of int
+        Shape of the data-quality plane: ``(nints, ngroups, ny, nx)``, ``(nints, ny, nx)`` or
+        ``(ny, nx)``.
+    nints, ngroups : int or None
+        Integrations and groups of the ramp, None where not recorded.
+    subarray : str or None
+        Subarray name.
+    group_time, integration_time, exposure_time : float or None
+        Times in s, None where not recorded.
+    """
+
+    roots: tuple[str, ...]
+    product: Product
+    is_raw: bool
+    shape: tuple[int, ...]
+    nints: int | None
+    ngroups: int | None
+    subarray: str | None
+    group_time: float | None
+    integration_time: float | None
+    exposure_time: float | None
+
+    @property
+    def name(self) -> str:
+        """The exposure's root, for messages."""
+        return self.roots[0] if self.roots else "the exposure"
+
+    def refuse_raw(self) -> None:
+        """Raise `ExposureError` when the exposure is a raw ramp."""
+        if self.is_raw:
+            raise ExposureError(
+                f"{self.name}: is a raw ramp (uncal), {_TAKEN}; "
+                "run calwebb_detector1 on it with the step inserted after jump"
+            )
+
+    @property
+    def frame(self) -> tuple[int, int]:
+        """Rows and columns."""
+        ny, nx = self.shape[-2:]
+        return ny, nx
+
+
+def describe_model(model: Any, *, path: str | os.PathLike[str] | None = None) -> Exposure:
+    """Describe a datamodel.
+
+    Parameters
+    ----------
+    model : `~stdatamodels.jwst.datamodels.JwstDataModel`
+        The exposure.
+    path : path-like, optional
+        The file from which it was opened.
+
+    Returns
+    -------
+    Exposure
+        The description.
+
+    Raises
+    ------
+    ExposureError
+        When the product is none that can be masked.
+    """
+    data = _get(model, "data")
+    return _describe(
+        path=path,
+        header_name=_get(model, "meta", "filename"),
+        model_type=type(model).__name__,
+        shape=None if data is None else tuple(data.shape),
+        resampled=_get(model, "meta", "cal_step", "resample"),
+        num_superstripe=_get(model, "meta", "subarray", "num_superstripe"),
+        nints=_get(model, "meta", "exposure", "nints"),
+        ngroups=_get(model, "meta", "exposure", "ngroups"),
+        first_integration=_get(model, "meta", "exposure", "integration_start"),
+        subarray=_get(model, "meta", "subarray", "name"),
+        group_time=_get(model, "meta", "exposure", "group_time"),
+        integration_time=_get(model, "meta", "exposure", "integration_time"),
+        exposure_time=_get(model, "meta", "exposure", "exposure_time"),
+    )
+
+
+def describe_file(path: str | os.PathLike[str]) -> Exposure:
+    """Describe a product on disk, reading headers only.
+
+    Parameters
+    ----------
+    path : path-like
+        A FITS file.
+
+    Returns
+    -------
+    Exposure
+        The description.
+
+    Raises
+    ------
+    ExposureError
+        When the file can't be read, or is none that can be masked.
+    """
+    from astropy.io import fits
+
+    file = Path(path)
+    try:
+        with fits.open(file, memmap=True, lazy_load_hdus=True) as hdus:
+            primary = hdus[0].header
+            science = hdus["SCI"] if "SCI" in hdus else None  # noqa: SIM401  # an HDUList has no get
+            shape = None if science is None else tuple(science.shape)
+            model_type = primary.get("DATAMODL") or _guessed_model_type(hdus, shape)
+    except OSError as error:
+        reason = error.strerror or str(error).splitlines()[0]
+        raise ExposureError(f"{file}: can't be read as FITS ({reason})") from error
+    return _describe(
+        path=file,
+        header_name=primary.get("FILENAME"),
+        model_type=model_type,
+        shape=shape,
+        resampled=primary.get("S_RESAMP"),
+        num_superstripe=primary.get("SSTR_NST"),
+        nints=primary.get("NINTS"),
+        ngroups=primary.get("NGROUPS"),
+        first_integration=primary.get("INTSTART"),
+        subarray=primary.get("SUBARRAY"),
+        group_time=primary.get("TGROUP"),
+        integration_time=primary.get("EFFINTTM"),
+        exposure_time=primary.get("EFFEXPTM"),
+    )
+
+
+def dq_plane(model: Any, exposure: Exposure) -> Any:
+    """Return the data-quality plane of a model, making an empty one where there is none.
+
+    Parameters
+    ----------
+    model : `~stdatamodels.jwst.datamodels.JwstDataModel`
+        The exposure.
+    exposure : Exposure
+        Its description.
+
+    Returns
+    -------
+    `numpy.ndarray`
+        ``groupdq`` (uint8) or ``dq`` (uint32): the model's own array, to be modified in place.
+    """
+    name = exposure.product.plane
+    if getattr(model, name, None) is None:
+        setattr(model, name, model.get_default(name))
+    plane = getattr(model, name)
+    if plane.shape != exposure.shape:
+        raise ExposureError(
+            f"{exposure.name}: {name} has the shape {plane.shape}, expected {exposure.shape} as data"
+        )
+    return plane
+
+
+def known_flags(product: Product) -> Mapping[str, int]:
+    """Return the flags that the product's plane has, by name.
+
+    Parameters
+    ----------
+    product : Product
+        The kind of product.
+
+    Returns
+    -------
+    mapping of str to int
+        ``dqflags.group`` or ``dqflags.pixel``.
+    """
+    from stdatamodels.jwst.datamodels import dqflags
+
+    flags: Mapping[str, int] = dqflags.group if product is Product.RAMP else dqflags.pixel
+    return flags
+
+
+def product_root(filename: str | os.PathLike[str]) -> str:
+    """Return the product root of a file name: what is left without suffix and extension.
+
+    Parameters
+    ----------
+    filename : path-like
+        Such as ``jw01517179001_02201_00001_mirimage_jump.fits``.
+
+    Returns
+    -------
+    str
+        Such as ``jw01517179001_02201_00001_mirimage``.
+    """
+    stem = Path(filename).stem
+    standard = _DMS_ROOT.match(stem)
+    return standard.group() if standard else _SUFFIX.sub("", stem)
+
+
+def _describe(
+    *,
+    path: str | os.PathLike[str] | None,
+    header_name: str | None,
+    model_type: str,
+    shape: tuple[int, ...] | None,
+    resampled: str | None,
+    num_superstripe: int | None,
+    nints: int | None,
+    ngroups: int | None,
+    first_integration: int | None,
+    **rest: Any,
+) -> Exposure:
+    filenames = [Path(name) for name in (path, header_name) if name]
+    name = filenames[0].name if filenames else "the exposure"
+    product = _PRODUCTS.get(model_type)
+    if product is None or shape is None or not shape:
+        raise ExposureError(f"{name}: is a {model_type}, {_TAKEN}")
+    if resampled == "COMPLETE":
+        raise ExposureError(f"{name}: is resampled onto the sky, {_TAKEN}")
+    if num_superstripe:
+        raise ExposureError(f"{name}: is a superstripe ramp, {_TAKEN}")
+    if len(shape) != product.ndim:
+        raise ExposureError(f"{name}: a {model_type} with {len(shape)} axes, {_TAKEN}")
+    if product is not Product.IMAGE:
+        nints = shape[0]
+    elif (first_integration or 1) != 1:
+        nints = None  # a segment: NINTS is that of the whole exposure
+    if product is Product.RAMP:
+        ngroups = shape[1]
+    # Raw ramps without a model type open as calibrated ones, so the name on disk has to tell. In a
+    # pipeline the header's name says uncal all along, and tells nothing.
+    is_raw = model_type == "Level1bModel" or (path is not None and name.endswith("_uncal.fits"))
+    return Exposure(
+        roots=tuple(dict.fromkeys(product_root(filename) for filename in filenames)),
+        product=product,
+        is_raw=is_raw,
+        shape=shape,
+        nints=nints,
+        ngroups=ngroups,
+        **rest,
+    )
+
+
+def _guessed_model_type(hdus: Any, shape: tuple[int, ...] | None) -> str:
+    """Guess as `stdatamodels.jwst.datamodels.open` does for a file without DATAMODL."""
+    if shape is None:
+        return "file without a SCI extension"
+    if len(shape) == 4 and "DQ" not in hdus:
+        return "RampModel"
+    if len(shape) == 2 and ("SCI", 2) in hdus:
+        return "MultiSlitModel"
+    return {2: "ImageModel", 3: "CubeModel"}.get(len(shape), "QuadModel")
+
+
+def _get(node: Any, *names: str) -> Any:
+    for name in names:
+        node = getattr(node, name, None)
+    return node

@@ -1,0 +1,313 @@
+"""Set data-quality bits where showers are.
+
+Showers become footprints (which part of which plane, which pixels of it), and footprints are ORed
+into the plane. Both cost as much as the masked area, however large the exposure. Nothing here knows
+datamodels: planes are arrays
+
+- ``(nints, ngroups, ny, nx)``: the group DQ of a ramp; a shower masks groups of its integration;
+- ``(nints, ny, nx)``: the DQ of rateints; a shower masks its integration;
+- ``(ny, nx)``: the DQ of a rate; a shower of any integration masks the image.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from itertools import groupby, pairwise
+from operator import or_
+
+import numpy as np
+from numpy.typing import NDArray
+
+from showermask.exceptions import FlagError, MaskTooLargeError, ShowerError
+from showermask.shower import Shower
+
+__all__ = [
+    "DEFAULT_FLAGS",
+    "MAX_MASKED_FRACTION",
+    "Coverage",
+    "Footprint",
+    "are_set",
+    "bits_of",
+    "check_coverage",
+    "count_samples",
+    "footprints",
+    "measure",
+    "set_bits",
+]
+
+#: Both are needed: JUMP_DET keeps the mask visible in the rate's DQ, DO_NOT_USE keeps the masked
+#: groups out of the fit also where fewer than two usable groups come before the shower.
+DEFAULT_FLAGS = ("JUMP_DET", "DO_NOT_USE")
+
+#: The largest shower that the pipeline itself allows (radius 200 pixels) takes 12 % of a frame.
+MAX_MASKED_FRACTION = 0.5
+
+
+@dataclass(frozen=True)
+class Footprint:
+    """Where one shower lands in a plane.
+
+    Parameters
+    ----------
+    shower : Shower
+        The shower.
+    integration : int
+        Index of the frame stack: the shower's integration; 0 in a plane of two dimensions.
+    groups : slice
+        Affected groups; one group in planes without a group axis.
+    box : tuple of slice
+        Rows and columns that the ellipse reaches, clipped.
+    inside : `numpy.ndarray`
+        ``(rows, columns)`` bool: the masked pixels of the box.
+    """
+
+    shower: Shower
+    integration: int
+    groups: slice
+    box: tuple[slice, slice]
+    inside: NDArray[np.bool_]
+
+    @property
+    def pixels(self) -> int:
+        """Number of masked pixels in a frame."""
+        return int(np.count_nonzero(self.inside))
+
+    @property
+    def ngroups(self) -> int:
+        """Number of masked groups."""
+        return int(self.groups.stop - self.groups.start)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Coverage:
+    """How much of an exposure a mask covers.
+
+    Parameters
+    ----------
+    showers : int
+        Number of showers.
+    pixels : int
+        Number of distinct masked pixels; a pixel counts once for each integration.
+    fraction : float
+        Masked fraction of the frame, in the integration where it is largest.
+    """
+
+    showers: int
+    pixels: int
+    fraction: float
+
+
+def bits_of(names: Iterable[str], known: Mapping[str, int], plane: str) -> int:
+    """Combine flag names into the bits of one plane.
+
+    Parameters
+    ----------
+    names : iterable of str
+        Flag names, in any case.
+    known : mapping of str to int
+        The flags which the plane has, by name.
+    plane : str
+        Name of the plane, for the message.
+
+    Returns
+    -------
+    int
+        The bits.
+
+    Raises
+    ------
+    FlagError
+        When a name is not known to the plane, or sets no bit.
+    """
+    flags = {name: value for name, value in known.items() if value}
+    wanted = [name.strip().upper() for name in names]
+    unknown = [name for name in wanted if name not in flags]
+    if unknown or not wanted:
+        found = ", ".join(unknown) if unknown else "no flag"
+        raise FlagError(f"{plane}: found {found}, expected names among {', '.join(flags)}")
+    return reduce(or_, (flags[name] for name in wanted))
+
+
+def footprints(showers: Iterable[Shower], shape: tuple[int, ...]) -> list[Footprint]:
+    """Find the pixels of each shower in a plane.
+
+    Parameters
+    ----------
+    showers : iterable of Shower
+        Any showers; their status is not looked at.
+    shape : tuple of int
+        Shape of the plane: ``(ny, nx)``, ``(nints, ny, nx)`` or ``(nints, ngroups, ny, nx)``.
+
+    Returns
+    -------
+    list of Footprint
+        In the order of the showers.
+
+    Raises
+    ------
+    ShowerError
+        When an integration or group lies outside the plane.
+    """
+    *leading, ny, nx = shape
+    nints = leading[0] if leading else None
+    ngroups = leading[1] if len(leading) == 2 else None
+    found = []
+    for position, shower in enumerate(showers):
+        misfits = shower.misfits(nints=nints, ngroups=ngroups)
+        ShowerError.raise_if([f"showers[{position}].{name} {text}" for name, text in misfits])
+        box = shower.ellipse.box((ny, nx))
+        found.append(
+            Footprint(
+                shower,
+                integration=shower.integration if leading else 0,
+                groups=slice(0, 1) if ngroups is None else shower.groups(ngroups),
+                box=box,
+                inside=shower.ellipse.inside(*box),
+            )
+        )
+    return found
+
+
+def set_bits(
+    plane: NDArray[np.unsignedinteger], marks: Sequence[Footprint], bits: Sequence[int]
+) -> None:
+    """OR bits into a plane. No bit is ever cleared.
+
+    Parameters
+    ----------
+    plane : `numpy.ndarray`
+        DQ plane of unsigned integers: ``(ny, nx)``, ``(nints, ny, nx)`` or
+        ``(nints, ngroups, ny, nx)``. Modified in place.
+    marks : sequence of Footprint
+        From `footprints`, for the shape of this plane.
+    bits : sequence of int
+        The bits of each footprint.
+    """
+    stack = _as_stack(plane)
+    for mark, value in zip(marks, bits, strict=True):
+        mask = mark.inside * plane.dtype.type(value)
+        stack[mark.integration, mark.groups, *mark.box] |= mask
+
+
+def are_set(
+    plane: NDArray[np.unsignedinteger], marks: Sequence[Footprint], bits: Sequence[int]
+) -> bool:
+    """Tell whether `set_bits` would change nothing.
+
+    Parameters
+    ----------
+    plane, marks, bits
+        As in `set_bits`; ``plane`` is only read.
+
+    Returns
+    -------
+    bool
+        Whether all the bits are there.
+    """
+    stack = _as_stack(plane)
+    for mark, value in zip(marks, bits, strict=True):
+        window = stack[mark.integration, mark.groups, *mark.box]
+        if np.any((window & value != value) & mark.inside):
+            return False
+    return True
+
+
+def measure(marks: Sequence[Footprint], shape: tuple[int, ...]) -> Coverage:
+    """Count the distinct pixels of a mask.
+
+    Parameters
+    ----------
+    marks : sequence of Footprint
+        From `footprints`.
+    shape : tuple of int
+        Shape of the plane, the last two axes being ``(ny, nx)``.
+
+    Returns
+    -------
+    Coverage
+        Counts and fraction.
+    """
+    frame = np.zeros(shape[-2:], bool)
+    per_integration = [_count_union(frame, group) for _, group in _by_integration(marks)]
+    return Coverage(
+        showers=len(marks),
+        pixels=sum(per_integration),
+        fraction=max(per_integration, default=0) / frame.size,
+    )
+
+
+def count_samples(marks: Sequence[Footprint], shape: tuple[int, ...]) -> int:
+    """Count the distinct samples of a plane (pixels of single groups) that a mask covers.
+
+    Parameters
+    ----------
+    marks : sequence of Footprint
+        From `footprints`.
+    shape : tuple of int
+        Shape of the plane, the last two axes being ``(ny, nx)``.
+
+    Returns
+    -------
+    int
+        Number of samples; showers that overlap count once.
+    """
+    frame = np.zeros(shape[-2:], bool)
+    total = 0
+    for _, group in _by_integration(marks):
+        members = list(group)
+        edges = sorted({edge for m in members for edge in (m.groups.start, m.groups.stop)})
+        for start, stop in pairwise(edges):
+            active = [m for m in members if m.groups.start <= start and stop <= m.groups.stop]
+            total += (stop - start) * _count_union(frame, active)
+    return total
+
+
+def check_coverage(coverage: Coverage, limit: float) -> None:
+    """Refuse a mask that covers too much of the frame.
+
+    Parameters
+    ----------
+    coverage : Coverage
+        From `measure`.
+    limit : float
+        The largest allowed fraction, 0 … 1.
+
+    Raises
+    ------
+    MaskTooLargeError
+        When the fraction is larger.
+    """
+    if coverage.fraction > limit:
+        raise MaskTooLargeError(
+            f"the mask covers {coverage.fraction:.1%} of the frame, expected at most {limit:.1%}: "
+            "look for a slip in a or b (semi-axes in pixels), or raise max_masked_fraction"
+        )
+
+
+def _as_stack(plane: NDArray[np.unsignedinteger]) -> NDArray[np.unsignedinteger]:
+    """Return a view of ``plane`` as ``(nints, ngroups, ny, nx)``, with 1 for an axis it has not."""
+    if plane.ndim == 2:
+        return plane[np.newaxis, np.newaxis]
+    if plane.ndim == 3:
+        return plane[:, np.newaxis]
+    return plane
+
+
+def _by_integration(marks: Sequence[Footprint]) -> Iterator[tuple[int, Iterator[Footprint]]]:
+    ordered = sorted(marks, key=lambda mark: mark.integration)
+    return groupby(ordered, key=lambda mark: mark.integration)
+
+
+def _count_union(frame: NDArray[np.bool_], marks: Iterable[Footprint]) -> int:
+    """Count the pixels that any of ``marks`` covers; ``frame`` is all False before and after."""
+    touched = list(marks)
+    total = 0
+    for mark in touched:
+        window = frame[mark.box]
+        total += int(np.count_nonzero(mark.inside & ~window))
+        window |= mark.inside
+    for mark in touched:
+        frame[mark.box] = False
+    return total

@@ -1,0 +1,91 @@
+"""How our steps and pipelines name and save their products."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+from jwst.stpipe import Step
+
+from showermask.atomic import whole_file
+from showermask.exceptions import OutputError
+from showermask.exposure import PRODUCT_SUFFIX
+
+__all__ = ["SavesWhole"]
+
+log = logging.getLogger("stpipe.showermask")
+
+
+class SavesWhole(Step):
+    """A Step that saves products whole or not at all, and never over their input."""
+
+    def save_model(
+        self,
+        model: Any,
+        suffix: str | None = None,
+        idx: int | None = None,
+        output_file: str | None = None,
+        force: bool = False,  # noqa: FBT001, FBT002  # stpipe's signature
+        **components: Any,
+    ) -> Any:
+        """Save a model under the name that stpipe gives it.
+
+        Parameters
+        ----------
+        model, suffix, idx, output_file, force, **components
+            As in `stpipe.Step.save_model`.
+
+        Returns
+        -------
+        str or None
+            Where the model was saved; None when nothing was to be saved.
+
+        Raises
+        ------
+        OutputError
+            When the output is the input file, or can't be written.
+        """
+        output_file = output_file or self.output_file
+        if not (force or self.save_results or output_file):
+            return None
+        if self.output_use_model or (output_file is None and not self.search_output_file):
+            output_file, idx = model.meta.filename, None
+        path = self.make_output_path(basepath=output_file, suffix=suffix, idx=idx, **components)
+        if self._is_input(path):
+            if self.keep_input(path):
+                return path
+            raise OutputError(
+                f"{path}: is the input, which is never overwritten; "
+                "give another --output_dir, --output_file or --suffix"
+            )
+        with whole_file(path) as draft:
+            model.save(str(draft))
+        log.info("Saved model in %s", path)
+        return path
+
+    def keep_input(self, path: str) -> bool:  # noqa: ARG002  # for steps that can tell
+        """Tell whether the input at ``path`` is the result already, so that it can stay."""
+        return False
+
+    def remove_suffix(self, name: str) -> tuple[str, str]:
+        """Remove a known suffix from a name, ours and jwst's.
+
+        Parameters
+        ----------
+        name : str
+            File name without extension.
+
+        Returns
+        -------
+        tuple of str
+            What is left, and the separator that the suffix had.
+        """
+        root, separator = super().remove_suffix(name.removesuffix(f"_{PRODUCT_SUFFIX}"))
+        return root, separator
+
+    def _is_input(self, path: str) -> bool:
+        source = self.search_attr("_input_filename")
+        if not source or not Path(source).exists() or not Path(path).exists():
+            return False
+        return Path(path).samefile(source)

@@ -1,0 +1,117 @@
+"""calwebb_detector1 with the shower mask as a step of its own."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import EllipsisType
+from typing import Any, ClassVar
+
+import numpy as np
+from jwst.pipeline import Detector1Pipeline
+
+from showermask.exposure import Product, describe_model, dq_plane, known_flags
+from showermask.flagging import Footprint, footprints, set_bits
+from showermask.output import SavesWhole
+from showermask.provenance import STEP_NAME
+from showermask.step import ManualShowerMaskStep
+
+__all__ = ["Detector1ShowersPipeline"]
+
+
+_JumpStep: Any = Detector1Pipeline.step_defs["jump"]
+
+
+class _JumpThenShowersStep(_JumpStep):
+    """The stock jump step, followed by the shower mask of the pipeline."""
+
+    @classmethod
+    def get_config_reftype(cls) -> str:
+        """Take the parameters that CRDS has for the stock step."""
+        return str(_JumpStep.get_config_reftype())
+
+    def run(self, *args: Any) -> Any:
+        """Detect jumps, save them if asked to, then mask showers."""
+        return getattr(self.parent, STEP_NAME).run(super().run(*args))
+
+
+class Detector1ShowersPipeline(SavesWhole, Detector1Pipeline):
+    """Apply all calibration steps to raw ramps, with reviewed showers masked right after ``jump``.
+
+    In everything else this is the `~jwst.pipeline.Detector1Pipeline` that is installed: its steps,
+    their order, its parameters and those that CRDS has for it. The rate and rateints carry the
+    provenance of the mask, and masked pixels without a rate are flagged DO_NOT_USE at once.
+    """
+
+    class_alias = "calwebb_detector1_showers"
+
+    step_defs: ClassVar = {
+        **Detector1Pipeline.step_defs,
+        "jump": _JumpThenShowersStep,
+        STEP_NAME: ManualShowerMaskStep,
+    }
+
+    @classmethod
+    def get_config_reftype(cls) -> str:
+        """Take the parameters that CRDS has for the stock pipeline."""
+        return str(Detector1Pipeline.get_config_reftype())
+
+    def process(self, step_input: Any) -> Any:
+        """Run the pipeline.
+
+        Parameters
+        ----------
+        step_input : str or `~stdatamodels.jwst.datamodels.RampModel`
+            The raw ramp.
+
+        Returns
+        -------
+        `~stdatamodels.jwst.datamodels.JwstDataModel`
+            The rate.
+        """
+        result = super().process(step_input)
+        self._finish(result)
+        return result
+
+    def save_model(self, model: Any, *args: Any, **kwargs: Any) -> Any:
+        """Save a product of the pipeline, with the provenance of the mask."""
+        self._finish(model)
+        return super().save_model(model, *args, **kwargs)
+
+    def _finish(self, model: Any) -> None:
+        """Write into a product what ``ramp_fit``, which makes new models, can't hand on."""
+        step = getattr(self, STEP_NAME)
+        if model is None or step.provenance is None:
+            return
+        step.provenance.stamp(model)
+        flag_missing_rates(model, step.footprints)
+
+
+def flag_missing_rates(model: Any, marks: tuple[Footprint, ...]) -> None:
+    """Flag the masked pixels of a rate or rateints that have no value as DO_NOT_USE.
+
+    ``ramp_fit`` with the LIKELY algorithm leaves such pixels NaN without the flag; stages 2 and 3
+    set it themselves.
+
+    Parameters
+    ----------
+    model : `~stdatamodels.jwst.datamodels.JwstDataModel`
+        The product; a ramp is left alone. Modified in place.
+    marks : tuple of Footprint
+        Where the ramp was masked.
+    """
+    exposure = describe_model(model)
+    if exposure.product is Product.RAMP or not marks:
+        return
+    missing = [
+        replace(
+            mark, inside=mark.inside & np.isnan(model.data[..., *mark.box][_frame(mark, model)])
+        )
+        for mark in footprints([mark.shower for mark in marks], exposure.shape)
+    ]
+    flag = known_flags(exposure.product)["DO_NOT_USE"]
+    set_bits(dq_plane(model, exposure), missing, [flag] * len(missing))
+
+
+def _frame(mark: Footprint, model: Any) -> int | EllipsisType:
+    """Return the index of the mark's frame in the data of a rate or rateints."""
+    return mark.integration if model.data.ndim == 3 else ...

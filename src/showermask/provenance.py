@@ -1,0 +1,139 @@
+"""Write into a product which showers were masked in it, from which file.
+
+FITS keywords in the primary header (`KEYWORDS`) and a HISTORY entry. They are written through the
+datamodel, so ASDF products carry them too.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from dataclasses import dataclass
+from typing import Any
+
+from showermask import __version__
+from showermask.flagging import Coverage
+from showermask.regionfile import RegionFile
+
+__all__ = ["KEYWORDS", "STEP_NAME", "Provenance"]
+
+#: Name under which the step is recorded in ``meta.cal_step``.
+STEP_NAME = "manual_shower_mask"
+
+#: Keywords and their comments.
+KEYWORDS = {
+    "S_SHWMSK": "Manual shower masking",
+    "SHWMFILE": "Region file of the shower mask",
+    "SHWMHASH": "SHA-256 of the region file, first 16 digits",
+    "SHWMNSHW": "Number of masked showers",
+    "SHWMNPIX": "Number of masked pixels, all integrations",
+}
+
+_HISTORY_WIDTH = 72
+
+
+@dataclass(frozen=True, kw_only=True)
+class Provenance:
+    """What one run of the step did to one exposure.
+
+    Parameters
+    ----------
+    status : str
+        ``COMPLETE`` or ``SKIPPED``.
+    region_file : str, optional
+        Name of the region file.
+    sha256 : str, optional
+        Its hash.
+    showers : int
+        Number of masked showers.
+    pixels : int
+        Number of distinct masked pixels, summed over integrations.
+    """
+
+    status: str
+    region_file: str | None = None
+    sha256: str | None = None
+    showers: int = 0
+    pixels: int = 0
+
+    @classmethod
+    def of_mask(cls, regions: RegionFile, coverage: Coverage) -> Provenance:
+        """Return the record of a mask that was applied."""
+        return cls(
+            status="COMPLETE",
+            region_file=regions.name,
+            sha256=regions.sha256,
+            showers=coverage.showers,
+            pixels=coverage.pixels,
+        )
+
+    def stamp(self, model: Any) -> None:
+        """Write the record into a model; twice the same leaves it as once.
+
+        That nothing was masked this time does not hide that something was masked before.
+
+        Parameters
+        ----------
+        model : `~stdatamodels.jwst.datamodels.JwstDataModel`
+            The product. Modified in place.
+        """
+        if self.status == "SKIPPED" and _is_masked(model):
+            return
+        setattr(model.meta.cal_step, STEP_NAME, self.status)
+        _set_keywords(model, self._keywords())
+        if self.status == "COMPLETE":
+            _add_history(model, self._history())
+
+    def is_stamped(self, model: Any) -> bool:
+        """Tell whether a model already carries this record."""
+        wanted = self._keywords()
+        present = {card[0]: card[1] for card in _primary_cards(model)}
+        return all(present.get(name) == value for name, value in wanted.items())
+
+    def _keywords(self) -> dict[str, str | int]:
+        if self.status != "COMPLETE":
+            return {"S_SHWMSK": self.status}
+        return {
+            "S_SHWMSK": self.status,
+            "SHWMFILE": _ascii(self.region_file or ""),
+            "SHWMHASH": (self.sha256 or "")[:16],
+            "SHWMNSHW": self.showers,
+            "SHWMNPIX": self.pixels,
+        }
+
+    def _history(self) -> str:
+        return _ascii(
+            f"showermask {__version__}: masked {self.showers} showers ({self.pixels} pixels) "
+            f"from {self.region_file} (sha256 {(self.sha256 or '')[:16]})"
+        )
+
+
+def _primary_cards(model: Any) -> list[list[Any]]:
+    header = model.instance.get("extra_fits", {}).get("PRIMARY", {}).get("header", [])
+    return [list(card) for card in header]
+
+
+def _is_masked(model: Any) -> bool:
+    return ["S_SHWMSK", "COMPLETE"] in [card[:2] for card in _primary_cards(model)]
+
+
+def _set_keywords(model: Any, keywords: dict[str, str | int]) -> None:
+    others = [card for card in _primary_cards(model) if card[0] not in KEYWORDS]
+    ours = [[name, value, KEYWORDS[name]] for name, value in keywords.items()]
+    primary = model.instance.setdefault("extra_fits", {}).setdefault("PRIMARY", {})
+    primary["header"] = [*others, *ours]
+
+
+def _add_history(model: Any, text: str) -> None:
+    """Append to HISTORY unless it is there; FITS cuts entries at 72 characters, so do we."""
+    # Into the tree itself: add_history_entry misses it in a model made from one of another class,
+    # as the ramp of a pipeline is.
+    history = model.instance.setdefault("history", {})
+    entries = history if isinstance(history, list) else history.setdefault("entries", [])
+    lines = textwrap.wrap(text, _HISTORY_WIDTH, break_long_words=True)
+    if not {entry["description"] for entry in entries}.issuperset(lines):
+        entries.extend({"description": line} for line in lines)
+
+
+def _ascii(text: str) -> str:
+    """Return ``text`` as a FITS header can hold it."""
+    return text.encode("ascii", "backslashreplace").decode("ascii")

@@ -1,0 +1,515 @@
+"""Read and write region files.
+
+A region file holds the reviewed showers of one exposure, as YAML (``.yaml``, ``.yml``) or ASDF
+(``.asdf``). Both are the same tree, described by one schema in ``schemas/``. All problems of a file
+are reported at once, each with its place in the file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from stat import S_ISREG
+from typing import Any
+
+import yaml
+
+from showermask import strictyaml
+from showermask.atomic import whole_file
+from showermask.exceptions import RegionFileError, ShowerError
+from showermask.shower import Shower, Status
+
+__all__ = [
+    "FORMAT",
+    "MAX_SIZE",
+    "SUFFIXES",
+    "RegionFile",
+    "find_regions",
+    "load_schema",
+    "read_regions",
+    "write_regions",
+]
+
+#: The format that is written.
+FORMAT = "showermask-1.0"
+
+#: File types, in the order in which they are looked for.
+SUFFIXES = (".yaml", ".yml", ".asdf")
+
+#: Bytes; some hundred thousand showers. A larger file is not a region file.
+MAX_SIZE = 16 * 1024**2
+
+_MAX_REPORTED = 50
+_MAX_NODES = 2_000_000
+_ASDF_OWN_KEYS = ("asdf_library", "history")
+
+_HEADING = """\
+# Cosmic-ray showers for showermask. x, y: zero-based column and row, pixel centres at integers;
+# a, b: semi-axes in pixels; theta: degrees counter-clockwise from +x to a; groups: zero-based.
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RegionFile:
+    """The content of a region file.
+
+    Parameters
+    ----------
+    showers : tuple of Shower
+        The showers, whatever their status, in the order of the file.
+    exposure : str, optional
+        Product root of the exposure, without suffix.
+    shape : tuple of int, optional
+        ``(nints, ngroups, ny, nx)`` that the reviewer looked at.
+    subarray : str, optional
+        Subarray name.
+    reviewer : str, optional
+        Who reviewed the showers.
+    reviewed : str, optional
+        When, ISO 8601.
+    path : `~pathlib.Path`, optional
+        Where the content was read from. Not compared.
+    sha256 : str, optional
+        Hash of the file that was read. Not compared.
+    """
+
+    showers: tuple[Shower, ...]
+    exposure: str | None = None
+    shape: tuple[int, int, int, int] | None = None
+    subarray: str | None = None
+    reviewer: str | None = None
+    reviewed: str | None = None
+    path: Path | None = field(default=None, compare=False)
+    sha256: str | None = field(default=None, compare=False)
+
+    @property
+    def accepted(self) -> tuple[Shower, ...]:
+        """The showers to be masked."""
+        return tuple(shower for shower in self.showers if shower.is_accepted)
+
+    @property
+    def candidates(self) -> tuple[Shower, ...]:
+        """The showers that nobody has decided on."""
+        return tuple(s for s in self.showers if s.status is Status.CANDIDATE)
+
+    @property
+    def name(self) -> str:
+        """The file's name, for messages and keywords."""
+        return self.path.name if self.path else "regions"
+
+    def to_tree(self) -> dict[str, Any]:
+        """Return the tree that the schema describes, keys in the file's order."""
+        tree: dict[str, Any] = {"format": FORMAT}
+        for key in ("exposure", "shape", "subarray", "reviewer", "reviewed"):
+            value = getattr(self, key)
+            if value is not None:
+                tree[key] = list(value) if key == "shape" else value
+        tree["showers"] = [shower.to_mapping() for shower in self.showers]
+        return tree
+
+    def check_fits(
+        self,
+        *,
+        roots: Sequence[str],
+        subarray: str | None,
+        nints: int | None,
+        ngroups: int | None,
+        ny: int,
+        nx: int,
+    ) -> None:
+        """Refuse to go with an exposure that the file was not made for.
+
+        Parameters
+        ----------
+        roots : sequence of str
+            Product roots under which the exposure is known.
+        subarray : str or None
+            Subarray name of the exposure.
+        nints, ngroups : int or None
+            Integrations and groups of the exposure; None where unknown.
+        ny, nx : int
+            Rows and columns.
+
+        Raises
+        ------
+        RegionFileError
+            With every mismatch.
+        """
+        problems = []
+        if self.exposure is not None and self.exposure not in roots:
+            known = " or ".join(roots) or "without a file name"
+            problems.append(
+                f"exposure is {self.exposure}, but the data are {known}; "
+                "take the region file of this exposure"
+            )
+        if self.subarray is not None and subarray is not None and self.subarray != subarray:
+            problems.append(f"subarray is {self.subarray}, but the data have {subarray}")
+        data_shape = (nints, ngroups, ny, nx)
+        if self.shape is not None and any(
+            size is not None and size != expected
+            for expected, size in zip(self.shape, data_shape, strict=True)
+        ):
+            shown = ", ".join("?" if size is None else str(size) for size in data_shape)
+            problems.append(
+                f"shape is {list(self.shape)}, but the data have [{shown}] "
+                "(nints, ngroups, ny, nx); take the region file of these data"
+            )
+        for position, shower in enumerate(self.showers):
+            problems += [
+                f"showers[{position}].{name} {text}"
+                for name, text in shower.misfits(nints=nints, ngroups=ngroups)
+            ]
+        RegionFileError.raise_if([f"{self.name}: {problem}" for problem in problems])
+
+
+def read_regions(path: str | os.PathLike[str]) -> RegionFile:
+    """Read and validate a region file.
+
+    Parameters
+    ----------
+    path : path-like
+        A ``.yaml``, ``.yml`` or ``.asdf`` file.
+
+    Returns
+    -------
+    RegionFile
+        Its content.
+
+    Raises
+    ------
+    RegionFileError
+        With all problems of the file.
+    """
+    file = Path(path)
+    data = _read_bytes(file)
+    problems: list[str] = []
+    try:
+        if file.suffix.lower() == ".asdf":
+            tree = _asdf_tree(file)
+        else:
+            tree, problems = strictyaml.load(data)
+        contents = _contents(tree)
+    except strictyaml.StrictYamlError as error:
+        problems = error.problems
+    except RegionFileError as error:
+        problems = [*problems, *error.problems]
+    if problems:
+        hidden = len(problems) - _MAX_REPORTED
+        if hidden > 0:
+            problems[_MAX_REPORTED:] = [f"… and {hidden} more problems"]
+        raise RegionFileError(*(f"{file}: {problem}" for problem in problems))
+    return RegionFile(**contents, path=file, sha256=hashlib.sha256(data).hexdigest())
+
+
+def write_regions(path: str | os.PathLike[str], regions: RegionFile) -> None:
+    """Write a region file, whole or not at all.
+
+    Parameters
+    ----------
+    path : path-like
+        The file to make or replace; its suffix says which format: ``.yaml``, ``.yml`` or ``.asdf``.
+    regions : RegionFile
+        What to write.
+
+    Raises
+    ------
+    RegionFileError
+        When the suffix is unknown or the content is not valid.
+    """
+    file = Path(path)
+    suffix = _known_suffix(file)
+    tree = regions.to_tree()
+    RegionFileError.raise_if([f"{file}: {problem}" for problem in _schema_problems(tree)])
+    with whole_file(file) as draft:
+        if suffix == ".asdf":
+            import asdf
+
+            asdf.AsdfFile(tree).write_to(draft)
+        else:
+            draft.write_text(_HEADING + _dump(tree), encoding="utf-8")
+
+
+def find_regions(roots: Sequence[str], directory: Path) -> list[Path]:
+    """Look in a directory for the region files of an exposure.
+
+    Parameters
+    ----------
+    roots : sequence of str
+        Product roots of the exposure, without suffix.
+    directory : `~pathlib.Path`
+        Where to look, not below.
+
+    Returns
+    -------
+    list of `~pathlib.Path`
+        ``<root>_showers`` with each of `SUFFIXES`, those that exist, in that order.
+    """
+    named = (directory / f"{root}_showers{suffix}" for root in roots for suffix in SUFFIXES)
+    return [path for path in named if path.is_file()]
+
+
+@cache
+def load_schema() -> dict[str, Any]:
+    """Return the schema of the format that is written, a JSON schema (draft 2020-12)."""
+    text = resources.files("showermask").joinpath(f"schemas/{FORMAT}.yaml").read_bytes()
+    schema: dict[str, Any] = yaml.safe_load(text)
+    return schema
+
+
+def _read_bytes(file: Path) -> bytes:
+    """Read a file that can be a region file; refuse anything else before it costs memory."""
+    suffix = _known_suffix(file)
+    try:
+        status = file.stat()
+        if not S_ISREG(status.st_mode):
+            kind = "a directory" if file.is_dir() else "not a regular file"
+            raise RegionFileError(f"{file}: is {kind}, expected a region file ({suffix})")
+        if status.st_size > MAX_SIZE:
+            raise RegionFileError(
+                f"{file}: has {status.st_size / 1e6:.0f} MB, expected a region file "
+                f"of at most {MAX_SIZE / 1e6:.0f} MB"
+            )
+        return file.read_bytes()
+    except OSError as error:
+        raise RegionFileError(f"{file}: can't be read ({error.strerror})") from error
+
+
+def _known_suffix(file: Path) -> str:
+    suffix = file.suffix.lower()
+    if suffix not in SUFFIXES:
+        if file.is_dir():
+            raise RegionFileError(f"{file}: is a directory, expected a region file")
+        raise RegionFileError(
+            f"{file}: ends in {file.suffix or 'no suffix'!r}, "
+            f"expected a region file with one of {', '.join(SUFFIXES)}"
+        )
+    return suffix
+
+
+def _asdf_tree(file: Path) -> Any:
+    import warnings
+
+    import asdf
+
+    try:
+        # An unknown tag or a version from the future is a warning of asdf; its values are then
+        # reported by the schema like any other.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with asdf.open(file, memmap=False, lazy_load=True) as opened:
+                tree = dict(opened.tree)
+                for key in _ASDF_OWN_KEYS:
+                    tree.pop(key, None)
+                return _plain(tree)
+    except RegionFileError:
+        raise
+    except Exception as error:  # asdf raises whatever its parser, schemas and converters raise
+        reason = str(error).strip().splitlines() or [type(error).__name__]
+        raise RegionFileError(f"is not a valid ASDF file ({reason[0]})") from error
+
+
+def _plain(tree: Any) -> Any:
+    """Copy an ASDF tree into plain objects; leave anything else for the schema to refuse."""
+    budget = _MAX_NODES
+
+    def copy(node: Any, depth: int) -> Any:
+        nonlocal budget
+        budget -= 1
+        if budget < 0 or depth > strictyaml.MAX_DEPTH:
+            raise RegionFileError("is larger or nested more deeply than a region file can be")
+        if isinstance(node, Mapping):
+            return {str(key): copy(value, depth + 1) for key, value in node.items()}
+        if isinstance(node, Sequence) and not isinstance(node, (str, bytes)):
+            return [copy(value, depth + 1) for value in node]
+        if isinstance(node, (datetime, date)):
+            return node.isoformat()
+        return node
+
+    return copy(tree, 0)
+
+
+def _contents(tree: Any) -> dict[str, Any]:
+    """Return the arguments of `RegionFile` from a tree, or raise with all that is wrong with it."""
+    RegionFileError.raise_if(list(_schema_problems(tree)))
+    problems: list[str] = []
+    showers: list[Shower] = []
+    for position, entry in enumerate(tree["showers"]):
+        try:
+            showers.append(Shower.from_mapping(entry))
+        except ShowerError as error:
+            problems += [f"showers[{position}].{problem}" for problem in error.problems]
+    shape = tuple(tree["shape"]) if "shape" in tree else None
+    if shape is not None:
+        for position, shower in enumerate(showers):
+            for name, text in shower.misfits(nints=shape[0], ngroups=shape[1]):
+                problems.append(f"showers[{position}].{name} {text} (from shape)")
+    RegionFileError.raise_if(problems)
+    rest = {k: tree[k] for k in ("exposure", "subarray", "reviewer", "reviewed") if k in tree}
+    return {"showers": tuple(showers), "shape": shape, **rest}
+
+
+def _schema_problems(tree: Any) -> Iterator[str]:
+    """Yield one sentence for each way in which ``tree`` departs from the schema."""
+    if not isinstance(tree, dict):
+        found = "is empty" if tree is None else f"holds {_shown(tree)}"
+        yield f"{found}, expected a mapping with the key showers"
+        return
+    version = tree.get("format", FORMAT)
+    if version != FORMAT:
+        yield (
+            f"format is {_shown(version)}, expected {FORMAT}; "
+            "a later version of showermask may be needed to read it"
+        )
+        return
+    errors = _validator().iter_errors(tree)
+    for error in sorted(errors, key=lambda e: [(isinstance(p, str), p) for p in e.absolute_path]):
+        yield from _sentences(error)
+
+
+@cache
+def _validator() -> Any:
+    """Return the validator, in which numbers are finite and nothing else passes for a number."""
+    import math
+
+    import jsonschema
+
+    base = jsonschema.Draft202012Validator
+
+    def is_integer(_: Any, value: Any) -> bool:
+        return isinstance(value, int) and not isinstance(value, bool)
+
+    def is_number(checker: Any, value: Any) -> bool:
+        return is_integer(checker, value) or (isinstance(value, float) and math.isfinite(value))
+
+    types = base.TYPE_CHECKER.redefine_many({"integer": is_integer, "number": is_number})
+    formats = jsonschema.FormatChecker(formats=())
+
+    @formats.checks("date-time", raises=ValueError)
+    def is_date_time(value: Any) -> bool:
+        return not isinstance(value, str) or datetime.fromisoformat(value) is not None
+
+    validator = jsonschema.validators.extend(base, type_checker=types)
+    return validator(load_schema(), format_checker=formats)
+
+
+def _sentences(error: Any) -> Iterator[str]:
+    """Turn an error of the schema into *where: found, expected, what to do*."""
+    place = _place(error.absolute_path)
+    prefix = f"{place}." if place else ""
+    found = error.instance
+    title = error.schema.get("title", "")
+    hint = f" ({title})" if title else ""
+    rule, limit = error.validator, error.validator_value
+    if rule == "additionalProperties":
+        known = error.schema["properties"]
+        for key in [key for key in found if key not in known]:
+            yield f"{prefix}{key} is not a known key, expected one of {', '.join(known)}"
+    elif rule == "required":
+        missing = [key for key in limit if key not in found]
+        # The schema reports each missing key by itself; find the one that this error is about.
+        name = next((key for key in missing if repr(key) in error.message), missing[0])
+        yield f"{prefix}{name} is missing{_title_of(error.schema, name)}"
+    elif rule == "type":
+        yield f"{place} is {_shown(found)}, expected {_TYPE_NAMES[limit]}{hint}{_advice(found, limit)}"
+    elif rule == "enum":
+        yield f"{place} is {_shown(found)}, expected one of {', '.join(map(str, limit))}"
+    elif rule in ("minimum", "exclusiveMinimum"):
+        bound = f"{limit} or more" if rule == "minimum" else f"more than {limit}"
+        yield f"{place} is {_shown(found)}, expected {bound}{hint}"
+    elif rule in ("minItems", "maxItems", "minLength"):
+        yield f"{place} has {len(found)} items, expected {limit}{hint}"
+    elif rule == "format":
+        yield f"{place} is {_shown(found)}, expected a date and time such as 2026-11-20T15:00:00Z"
+    else:  # pragma: no cover - the schema uses no other rule
+        yield f"{place}: {error.message}"
+
+
+_TYPE_NAMES = {
+    "object": "a mapping",
+    "array": "a list",
+    "string": "a text",
+    "integer": "a whole number",
+    "number": "a finite number",
+}
+
+
+def _title_of(schema: Mapping[str, Any], key: str) -> str:
+    title = schema["properties"].get(key, {}).get("title")
+    return f", expected {title[0].lower()}{title[1:]}" if title else ""
+
+
+def _advice(found: Any, wanted: str) -> str:
+    """Tell how to write a number that YAML readers take for a text."""
+    if not isinstance(found, str) or wanted not in ("number", "integer"):
+        return ""
+    try:
+        number = float(found.replace("_", ""))
+    except ValueError:
+        return ""
+    plain = repr(int(number)) if wanted == "integer" and number.is_integer() else repr(number)
+    return f"; write {plain}, without quotes, leading zeros or a bare exponent"
+
+
+def _place(path: Sequence[str | int]) -> str:
+    steps = (f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
+    return "".join(steps).removeprefix(".")
+
+
+def _shown(value: Any) -> str:
+    """Show a value in a message, briefly."""
+    if isinstance(value, str):
+        text = f"the text {value!r}"
+    elif isinstance(value, dict):
+        text = f"a mapping with {', '.join(map(str, list(value)[:5])) or 'nothing'}"
+    elif isinstance(value, list):
+        text = f"a list of {len(value)}"
+    elif value is None:
+        text = "null"
+    elif isinstance(value, bool):
+        text = str(value).lower()
+    elif isinstance(value, (int, float)):
+        text = repr(value)
+    else:
+        text = f"a {type(value).__name__}"
+    return text if len(text) <= 80 else f"{text[:77]}…"
+
+
+class _Flow(list[Any]):
+    """A list written on one line."""
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes one key per line, lists of scalars on one line, and no anchors."""
+
+    def ignore_aliases(self, _data: Any) -> bool:
+        return True
+
+
+_Dumper.add_representer(
+    _Flow,
+    lambda dumper, items: dumper.represent_sequence(
+        "tag:yaml.org,2002:seq", items, flow_style=True
+    ),
+)
+
+
+def _dump(tree: dict[str, Any]) -> str:
+    def laid_out(node: Any) -> Any:
+        if isinstance(node, dict):
+            return {key: laid_out(value) for key, value in node.items()}
+        if isinstance(node, list):
+            if any(isinstance(item, (dict, list)) for item in node):
+                return [laid_out(item) for item in node]
+            return _Flow(node)
+        return node
+
+    text: str = yaml.dump(
+        laid_out(tree), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=2**31 - 1
+    )
+    return text

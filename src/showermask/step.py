@@ -1,0 +1,215 @@
+"""The pipeline step that masks showers."""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+from typing import Any
+
+from showermask.exposure import (
+    PRODUCT_SUFFIX,
+    Exposure,
+    Product,
+    describe_model,
+    dq_plane,
+    known_flags,
+)
+from showermask.flagging import (
+    Footprint,
+    are_set,
+    bits_of,
+    check_coverage,
+    footprints,
+    measure,
+    set_bits,
+)
+from showermask.output import SavesWhole
+from showermask.provenance import STEP_NAME, Provenance
+from showermask.regionfile import RegionFile, find_regions, read_regions
+
+__all__ = ["REGIONS_VARIABLE", "ManualShowerMaskStep"]
+
+#: Environment variable that names the region file, or the directory of region files.
+REGIONS_VARIABLE = "SHOWERMASK_REGIONS"
+
+# Below stpipe: the stock pipelines show and record the loggers of jwst and stpipe only.
+log = logging.getLogger("stpipe.showermask")
+
+
+class ManualShowerMaskStep(SavesWhole):
+    """Mask reviewed cosmic-ray showers, read from a region file, in the data-quality plane.
+
+    Takes a ramp (``_jump``, ``_ramp``), rateints or calints, a rate or cal: as a file name, as a
+    datamodel, or as what a pipeline hands to a hook. Bits are ORed into ``groupdq`` or ``dq``, no
+    other array is touched, and no bit is cleared. Without a region file for the exposure the step
+    is recorded as SKIPPED.
+    """
+
+    class_alias = STEP_NAME
+
+    spec = """
+        region_file = string(default=None) # Region file, or a directory of <exposure>_showers.yaml, .yml, .asdf
+        flags = force_list(default=list('JUMP_DET', 'DO_NOT_USE')) # Flags of the showers that name none
+        max_masked_fraction = float(default=0.5, min=0.0, max=1.0) # Largest part of a frame that may be masked
+    """  # noqa: E501  # stpipe takes one line per parameter
+
+    #: What the last run did, so that a pipeline can write it into products made later.
+    provenance: Provenance | None = None
+    #: Where the last run masked.
+    footprints: tuple[Footprint, ...] = ()
+    #: Whether the last run found everything masked and recorded already.
+    was_up_to_date: bool = False
+
+    def process(self, step_input: Any) -> Any:
+        """Mask the showers of one exposure.
+
+        Parameters
+        ----------
+        step_input : str, `~pathlib.Path`, `~stdatamodels.jwst.datamodels.JwstDataModel` or tuple
+            The exposure; or the tuple of models that ``ramp_fit`` returns, masked one by one.
+
+        Returns
+        -------
+        `~stdatamodels.jwst.datamodels.JwstDataModel` or tuple
+            The masked exposure: the input model itself where a pipeline runs the step, else a copy.
+
+        Raises
+        ------
+        ShowermaskError
+            When the region file, the exposure or the flags are at fault; nothing is changed then.
+        """
+        if isinstance(step_input, (tuple, list)):
+            return tuple(None if model is None else self.process(model) for model in step_input)
+        path = None
+        if isinstance(step_input, (str, os.PathLike)):
+            path = self.make_input_path(os.fspath(step_input))
+        model = self.prepare_output(step_input if path is None else path)
+        try:
+            self._mask(model, describe_model(model, path=path))
+        except BaseException:
+            if path is not None:
+                model.close()
+            raise
+        return model
+
+    def default_suffix(self) -> str:
+        """Return ``<product>_showermask``, so that the masked ramp and rate stay apart."""
+        source = self.search_attr("_input_filename")
+        if self.parent is not None or not source:
+            return PRODUCT_SUFFIX
+        stem = Path(source).stem.removesuffix(f"_{PRODUCT_SUFFIX}")
+        product = stem.removeprefix(self.remove_suffix(stem)[0]).strip("_-")
+        return f"{product}_{PRODUCT_SUFFIX}" if product else PRODUCT_SUFFIX
+
+    def keep_input(self, path: str) -> bool:
+        """Leave the input file alone when it is the very result; see `SavesWhole`."""
+        if self.was_up_to_date:
+            log.info("%s: is masked by this region file already; left as it is", path)
+        return self.was_up_to_date
+
+    def _mask(self, model: Any, exposure: Exposure) -> None:
+        exposure.refuse_raw()
+        self.footprints = ()
+        self.was_up_to_date = False
+        path = self._find_region_file(exposure)
+        if path is None:
+            self.provenance = Provenance(status="SKIPPED")
+            self.provenance.stamp(model)
+            return
+        regions = read_regions(path)
+        ny, nx = exposure.frame
+        regions.check_fits(
+            roots=exposure.roots,
+            subarray=exposure.subarray,
+            nints=exposure.nints,
+            ngroups=exposure.ngroups,
+            ny=ny,
+            nx=nx,
+        )
+        bits = self._bits(regions, exposure)
+        marks = footprints(regions.accepted, exposure.shape)
+        coverage = measure(marks, exposure.shape)
+        check_coverage(coverage, self.max_masked_fraction)
+        self.provenance = Provenance.of_mask(regions, coverage)
+        plane = dq_plane(model, exposure)
+        self.was_up_to_date = self.provenance.is_stamped(model) and are_set(plane, marks, bits)
+        set_bits(plane, marks, bits)
+        self.footprints = tuple(marks)
+        self.provenance.stamp(model)
+        log.info(
+            "%s: masked %d showers of %s, %d pixels, %.2f %% of the frame, in %s",
+            exposure.name,
+            coverage.showers,
+            path,
+            coverage.pixels,
+            100 * coverage.fraction,
+            exposure.product.plane,
+        )
+        self._warn(regions, exposure, marks)
+
+    def _bits(self, regions: RegionFile, exposure: Exposure) -> list[int]:
+        known = known_flags(exposure.product)
+        plane = exposure.product.plane
+        default = bits_of(self.flags, known, f"flags of {STEP_NAME} for {plane}")
+        return [
+            default
+            if shower.flags is None
+            else bits_of(shower.flags, known, f"{regions.name}: flags of a shower for {plane}")
+            for shower in regions.accepted
+        ]
+
+    def _find_region_file(self, exposure: Exposure) -> Path | None:
+        """Find the region file: given, from the environment, or beside the input."""
+        folders = []
+        given = self.region_file or os.environ.get(REGIONS_VARIABLE)
+        if given:
+            path = Path(given).expanduser()
+            if not path.is_dir():
+                return path
+            folders.append(path)
+        if not self.region_file:
+            folders.append(Path(self.input_dir))
+        for folder in folders:
+            found = find_regions(exposure.roots, folder)
+            if found:
+                for other in found[1:]:
+                    log.warning("%s: not used, %s comes first", other, found[0])
+                return found[0]
+        log.info(
+            "%s: no region file %s_showers.yaml, .yml or .asdf in %s; nothing masked",
+            exposure.name,
+            exposure.name,
+            " or ".join(str(folder.absolute()) for folder in folders),
+        )
+        return None
+
+    def _warn(self, regions: RegionFile, exposure: Exposure, marks: list[Footprint]) -> None:
+        """Say what the reviewer may not have meant."""
+        if regions.candidates:
+            log.warning(
+                "%s: %d candidates are not applied; accept or reject them",
+                regions.name,
+                len(regions.candidates),
+            )
+        for mark in marks:
+            if not mark.pixels:
+                log.warning(
+                    "%s: the shower at x %g, y %g covers no pixel of the frame",
+                    regions.name,
+                    mark.shower.x,
+                    mark.shower.y,
+                )
+        flags = {flag.upper() for m in marks for flag in m.shower.flags or self.flags}
+        if exposure.product is Product.RAMP and marks and "DO_NOT_USE" not in flags:
+            log.warning(
+                "%s: masked without DO_NOT_USE; showers of the first groups will spoil the rate",
+                exposure.name,
+            )
+        if exposure.product is Product.IMAGE and marks and (exposure.nints or 1) > 1:
+            log.warning(
+                "%s: this rate is made of %d integrations, and masked pixels are lost to all; "
+                "mask the ramp or the rateints to lose only the integrations with a shower",
+                exposure.name,
+                exposure.nints,
+            )

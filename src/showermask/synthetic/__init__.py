@@ -1,0 +1,1 @@
+"""Synthetic exposures and an offline CRDS cache, for demonstration, tests and benchmarks."""

@@ -1,0 +1,289 @@
+"""A small CRDS cache of synthetic MIRI reference files, so that the stock pipeline runs offline.
+
+The cache holds what ``calwebb_detector1`` asks for on a MIRI exposure: real (if featureless) files
+for the types that the MIRI branch applies and ``N/A`` for the rest. It is for demonstrations and
+tests; the numbers are round and close to MIRI's (JDox, "MIRI Detector Performance").
+"""
+
+from __future__ import annotations
+
+import pprint
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from os import environ
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+__all__ = ["Detector", "build_cache", "cache_environment", "use_cache"]
+
+_CONTEXT = "jwst_0001.pmap"
+_SKIPPED_TYPES = (
+    "area",
+    "emicorr",
+    "flat",
+    "ipc",
+    "pastasoss",
+    "pictureframe",
+    "refpix",
+    "sirskernel",
+    "superbias",
+    "trapdensity",
+    "trappars",
+    "persat",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Detector:
+    """Say which part of the detector the reference files cover, and how it behaves.
+
+    Parameters
+    ----------
+    ny, nx : int
+        Rows and columns of the subarray.
+    xstart, ystart : int
+        One-based detector column and row of the subarray's first pixel (SUBSTRT1, SUBSTRT2).
+    name : str
+        Detector name (DETECTOR).
+    subarray : str
+        Subarray name (SUBARRAY).
+    readpatt : str
+        Readout pattern (READPATT), for the RSCD table.
+    gain : float
+        Gain in electrons per DN.
+    readnoise : float
+        Read noise of a correlated double sample, in DN, as the readnoise reference file has it.
+    """
+
+    ny: int
+    nx: int
+    xstart: int = 1
+    ystart: int = 1
+    name: str = "MIRIMAGE"
+    subarray: str = "SUB64"
+    readpatt: str = "FASTR1"
+    gain: float = 4.0
+    readnoise: float = 6.0
+
+
+def build_cache(directory: Path, detector: Detector) -> Path:
+    """Write a CRDS cache for one subarray.
+
+    Parameters
+    ----------
+    directory : `~pathlib.Path`
+        Where the cache goes; created.
+    detector : Detector
+        What the reference files describe.
+
+    Returns
+    -------
+    `~pathlib.Path`
+        The cache, for ``CRDS_PATH``.
+    """
+    config = directory / "config" / "jwst"
+    mappings = directory / "mappings" / "jwst"
+    references = directory / "references" / "jwst" / "miri"
+    for folder in (config, mappings, references):
+        folder.mkdir(parents=True, exist_ok=True)
+
+    files = {}
+    for reftype, model in _reference_models(detector):
+        files[reftype] = f"jwst_miri_{reftype}_0001.fits"
+        model.save(str(references / files[reftype]))
+        model.close()
+
+    names = [_CONTEXT, "jwst_miri_0001.imap", *(_rmap_name(reftype) for reftype in files)]
+    (mappings / names[0]).write_text(_mapping(names[0], "PIPELINE", _PMAP_KEYS, _PMAP_SELECTOR))
+    (mappings / names[1]).write_text(
+        _mapping(
+            names[1],
+            "INSTRUMENT",
+            {"parkey": ("REFTYPE",), "instrument": "MIRI"},
+            {**dict.fromkeys(_SKIPPED_TYPES, "N/A"), **{t: _rmap_name(t) for t in files}},
+        )
+    )
+    for reftype, file in files.items():
+        (mappings / _rmap_name(reftype)).write_text(_rmap(reftype, file))
+    (config / "server_config").write_text(pprint.pformat(_server_config(names)))
+    return directory
+
+
+def cache_environment(cache: Path) -> dict[str, str]:
+    """Return the environment variables under which CRDS reads only this cache.
+
+    CRDS reads them once: set them before anything imports ``crds``.
+
+    Parameters
+    ----------
+    cache : `~pathlib.Path`
+        A directory made by `build_cache`.
+
+    Returns
+    -------
+    dict of str to str
+        Variables to add to the environment.
+    """
+    return {
+        "CRDS_PATH": str(cache),
+        "CRDS_OBSERVATORY": "jwst",
+        "CRDS_CONTEXT": _CONTEXT,
+        "CRDS_SERVER_URL": "https://crds-serverless-mode.stsci.edu",
+        "CRDS_IGNORE_MAPPING_CHECKSUM": "1",
+        "STPIPE_DISABLE_CRDS_STEPPARS": "true",
+    }
+
+
+@contextmanager
+def use_cache(cache: Path) -> Iterator[None]:
+    """Let CRDS in this process read ``cache`` for the duration of a ``with`` block.
+
+    Parameters
+    ----------
+    cache : `~pathlib.Path`
+        A directory made by `build_cache`.
+    """
+    with mock.patch.dict(environ, cache_environment(cache)):
+        from crds.core.utils import clear_function_caches
+
+        # CRDS remembers answers by file name, and all caches made here have the same names.
+        clear_function_caches()
+        try:
+            yield
+        finally:
+            clear_function_caches()
+
+
+_PMAP_KEYS = {"parkey": ("META.INSTRUMENT.NAME",)}
+_PMAP_SELECTOR = {"MIRI": "jwst_miri_0001.imap"}
+
+
+def _rmap_name(reftype: str) -> str:
+    return f"jwst_miri_{reftype}_0001.rmap"
+
+
+def _header(name: str, mapping: str, keys: dict[str, Any]) -> str:
+    header = {
+        "mapping": mapping,
+        "name": name,
+        "observatory": "JWST",
+        "derived_from": "synthetic",
+        "sha1sum": "0" * 40,
+        **keys,
+    }
+    return f"header = {pprint.pformat(header)}\n"
+
+
+def _mapping(name: str, mapping: str, keys: dict[str, Any], selector: dict[str, str]) -> str:
+    return _header(name, mapping, keys) + f"selector = {pprint.pformat(selector)}\n"
+
+
+def _rmap(reftype: str, file: str) -> str:
+    keys = {
+        "instrument": "MIRI",
+        "filekind": reftype.upper(),
+        "classes": ("Match", "UseAfter"),
+        "parkey": (
+            ("META.INSTRUMENT.NAME",),
+            ("META.OBSERVATION.DATE", "META.OBSERVATION.TIME"),
+        ),
+    }
+    selector = (
+        "selector = Match({\n"
+        f"    ('MIRI',) : UseAfter({{'1900-01-01 00:00:00' : '{file}'}}),\n"
+        "})\n"
+    )
+    return _header(_rmap_name(reftype), "REFERENCE", keys) + selector
+
+
+def _server_config(mappings: list[str]) -> dict[str, Any]:
+    return {
+        "observatory": "jwst",
+        "operational_context": _CONTEXT,
+        "latest_context": _CONTEXT,
+        "edit_context": _CONTEXT,
+        "bad_files": "",
+        "bad_files_list": [],
+        "bad_files_set": set(),
+        "crds_version": {"str": "13.0.0"},
+        "effective_mode": "local",
+        "force_remote_mode_patterns": [],
+        "last_synced": "2026-01-01 00:00:00",
+        "mappings": mappings,
+        "server_version": "13.0.0",
+        "status": "cache",
+    }
+
+
+def _reference_models(detector: Detector) -> Iterator[tuple[str, Any]]:
+    """Yield ``(reference type, datamodel)`` for each real file of the cache."""
+    import numpy as np
+    from stdatamodels.jwst import datamodels
+
+    frame = (detector.ny, detector.nx)
+    no_flags = np.zeros(frame, np.uint32)
+
+    def flat(value: float) -> Any:
+        return np.full(frame, value, np.float32)
+
+    yield "gain", _described(datamodels.GainModel(data=flat(detector.gain)), detector)
+    yield (
+        "readnoise",
+        _described(datamodels.ReadnoiseModel(data=flat(detector.readnoise)), detector),
+    )
+    yield "mask", _described(datamodels.MaskModel(dq=no_flags), detector)
+    yield (
+        "saturation",
+        _described(datamodels.SaturationModel(data=flat(60000.0), dq=no_flags), detector),
+    )
+    straight = np.stack([flat(0.0), flat(1.0)])
+    yield "linearity", _described(datamodels.LinearityModel(coeffs=straight, dq=no_flags), detector)
+
+    reset = datamodels.ResetModel(data=np.zeros((1, 4, *frame), np.float32), dq=no_flags)
+    reset.meta.exposure.nints = 1
+    reset.meta.exposure.ngroups = 4
+    yield "reset", _described(reset, detector)
+
+    dark = datamodels.DarkMIRIModel(
+        data=np.zeros((1, 2, *frame), np.float32), dq=np.zeros((1, 1, *frame), np.uint32)
+    )
+    dark.meta.exposure.nints = 1
+    dark.meta.exposure.ngroups = 2
+    dark.meta.exposure.nframes = 1
+    dark.meta.exposure.groupgap = 0
+    yield "dark", _described(dark, detector)
+
+    rscd = datamodels.RSCDModel()
+    rscd.rscd_group_skip_table = np.array(
+        [(detector.subarray, detector.readpatt, 1, 1)],
+        dtype=[
+            ("subarray", "S17"),
+            ("readpatt", "S12"),
+            ("group_skip1", "i4"),
+            ("group_skip", "i4"),
+        ],
+    )
+    yield "rscd", _described(rscd, detector, has_subarray=False)
+
+
+def _described(model: Any, detector: Detector, *, has_subarray: bool = True) -> Any:
+    """Fill in the keywords that the pipeline compares with the exposure's."""
+    meta = model.meta
+    meta.description = "Synthetic reference file"
+    meta.author = "showermask"
+    meta.pedigree = "DUMMY"
+    meta.useafter = "1900-01-01T00:00:00"
+    meta.telescope = "JWST"
+    meta.instrument.name = "MIRI"
+    meta.instrument.detector = detector.name
+    if has_subarray:
+        meta.subarray.name = detector.subarray
+        meta.subarray.xstart = detector.xstart
+        meta.subarray.ystart = detector.ystart
+        meta.subarray.xsize = detector.nx
+        meta.subarray.ysize = detector.ny
+        meta.subarray.fastaxis = 1
+        meta.subarray.slowaxis = 2
+    return model
