@@ -89,7 +89,8 @@ def run_demo(folder: Path) -> Iterator[str]:
     regions_path = folder / f"{_ROOT}_showers.yaml"
     picture_path = folder / "showermask-demo.png"
 
-    yield f"Two synthetic showers in {_BUILDER.ngroups} groups of {_BUILDER.ny} x {_BUILDER.nx} pixels"
+    frame = f"{_BUILDER.ny} x {_BUILDER.nx}"
+    yield f"Two synthetic showers in {_BUILDER.ngroups} groups of {frame} pixels"
     regions = RegionFile(
         showers=tuple(_SHOWERS.values()),
         exposure=_ROOT,

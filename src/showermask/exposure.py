@@ -230,7 +230,7 @@ def dq_plane(model: Any, exposure: Exposure) -> Any:
     plane = getattr(model, name)
     if plane.shape != exposure.shape:
         raise ExposureError(
-            f"{exposure.name}: {name} has the shape {plane.shape}, expected {exposure.shape} as data"
+            f"{exposure.name}: {name} has the shape {plane.shape}, expected {exposure.shape}"
         )
     return plane
 

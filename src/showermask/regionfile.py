@@ -46,7 +46,6 @@ SUFFIXES = (".yaml", ".yml", ".asdf")
 MAX_SIZE = 16 * 1024**2
 
 _MAX_REPORTED = 50
-_MAX_NODES = 2_000_000
 _ASDF_OWN_KEYS = ("asdf_library", "history")
 
 _HEADING = """\
@@ -191,7 +190,7 @@ def read_regions(path: str | os.PathLike[str]) -> RegionFile:
     problems: list[str] = []
     try:
         if file.suffix.lower() == ".asdf":
-            tree = _asdf_tree(file)
+            tree = _asdf_tree(file, data)
         else:
             tree, problems = strictyaml.load(data)
         contents = _contents(tree)
@@ -292,11 +291,14 @@ def _known_suffix(file: Path) -> str:
     return suffix
 
 
-def _asdf_tree(file: Path) -> Any:
+def _asdf_tree(file: Path, data: bytes) -> Any:
+    """Open an ASDF file and return its tree as plain objects."""
     import warnings
 
     import asdf
 
+    # References could make asdf build a tree far larger than the file.
+    strictyaml.refuse_indirection(data.partition(b"\n...")[0], tags_allowed=True)
     try:
         # An unknown tag or a version from the future is a warning of asdf; its values are then
         # reported by the schema like any other.
@@ -307,31 +309,20 @@ def _asdf_tree(file: Path) -> Any:
                 for key in _ASDF_OWN_KEYS:
                     tree.pop(key, None)
                 return _plain(tree)
-    except RegionFileError:
-        raise
-    except Exception as error:  # asdf raises whatever its parser, schemas and converters raise
+    except Exception as error:  # noqa: BLE001  # asdf raises whatever its parser, schemas and converters raise
         reason = str(error).strip().splitlines() or [type(error).__name__]
         raise RegionFileError(f"is not a valid ASDF file ({reason[0]})") from error
 
 
 def _plain(tree: Any) -> Any:
     """Copy an ASDF tree into plain objects; leave anything else for the schema to refuse."""
-    budget = _MAX_NODES
-
-    def copy(node: Any, depth: int) -> Any:
-        nonlocal budget
-        budget -= 1
-        if budget < 0 or depth > strictyaml.MAX_DEPTH:
-            raise RegionFileError("is larger or nested more deeply than a region file can be")
-        if isinstance(node, Mapping):
-            return {str(key): copy(value, depth + 1) for key, value in node.items()}
-        if isinstance(node, Sequence) and not isinstance(node, (str, bytes)):
-            return [copy(value, depth + 1) for value in node]
-        if isinstance(node, (datetime, date)):
-            return node.isoformat()
-        return node
-
-    return copy(tree, 0)
+    if isinstance(tree, Mapping):
+        return {str(key): _plain(value) for key, value in tree.items()}
+    if isinstance(tree, Sequence) and not isinstance(tree, (str, bytes)):
+        return [_plain(value) for value in tree]
+    if isinstance(tree, (datetime, date)):
+        return tree.isoformat()
+    return tree
 
 
 def _contents(tree: Any) -> dict[str, Any]:
@@ -416,7 +407,8 @@ def _sentences(error: Any) -> Iterator[str]:
         name = next((key for key in missing if repr(key) in error.message), missing[0])
         yield f"{prefix}{name} is missing{_title_of(error.schema, name)}"
     elif rule == "type":
-        yield f"{place} is {_shown(found)}, expected {_TYPE_NAMES[limit]}{hint}{_advice(found, limit)}"
+        expected = f"{_TYPE_NAMES[limit]}{hint}{_advice(found, limit)}"
+        yield f"{place} is {_shown(found)}, expected {expected}"
     elif rule == "enum":
         yield f"{place} is {_shown(found)}, expected one of {', '.join(map(str, limit))}"
     elif rule in ("minimum", "exclusiveMinimum"):
@@ -476,7 +468,7 @@ def _shown(value: Any) -> str:
     elif isinstance(value, (int, float)):
         text = repr(value)
     else:
-        text = f"a {type(value).__name__}"
+        text = "an array" if hasattr(value, "shape") else f"a {type(value).__name__}"
     return text if len(text) <= 80 else f"{text[:77]}…"
 
 

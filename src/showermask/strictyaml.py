@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 import yaml
 
-__all__ = ["MAX_DEPTH", "StrictYamlError", "load"]
+__all__ = ["MAX_DEPTH", "StrictYamlError", "load", "refuse_indirection"]
 
 #: A region file is four levels deep.
 MAX_DEPTH = 20
@@ -55,7 +55,7 @@ def load(data: bytes) -> tuple[Any, list[str]]:
         When there is no tree to be had.
     """
     try:
-        _refuse_indirection(data)
+        refuse_indirection(data)
         loader = _Loader(data)
         try:
             tree = loader.get_single_data()
@@ -77,7 +77,7 @@ _Parser: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 class _Loader(_Parser):
     """A safe loader with few implicit types, which notes duplicate keys."""
 
-    yaml_implicit_resolvers: ClassVar = {}
+    yaml_implicit_resolvers: ClassVar[dict[str, list[Any]]] = {}
 
     def __init__(self, data: bytes) -> None:
         super().__init__(data)
@@ -87,14 +87,15 @@ class _Loader(_Parser):
         """Build a mapping, noting the keys that appear twice."""
         seen: set[str] = set()
         for key, _ in node.value:
+            if not isinstance(key.value, str):
+                continue  # the loader itself refuses keys that are lists or mappings
             if key.value in seen:
                 line = key.start_mark.line + 1
                 self.duplicates.append(
                     f"line {line}: the key {key.value!r} appears twice in one entry, "
                     "expected once; remove one of them"
                 )
-            if isinstance(key.value, str):
-                seen.add(key.value)
+            seen.add(key.value)
         return dict(super().construct_mapping(node, deep=deep))
 
 
@@ -117,15 +118,37 @@ _Loader.add_implicit_resolver(
 )
 
 
-def _refuse_indirection(data: bytes) -> None:
-    """Walk the events, which cost nothing to hold, before anything is built from them."""
+def refuse_indirection(data: bytes, *, tags_allowed: bool = False) -> None:
+    """Refuse anchors, aliases, deep nesting and tags, before anything is built from the text.
+
+    Parameters
+    ----------
+    data : bytes
+        One YAML document.
+    tags_allowed : bool, optional
+        Whether to let tags pass.
+
+    Raises
+    ------
+    StrictYamlError
+        With each place that was found.
+    """
+    try:
+        problems = _indirections(data, tags_allowed=tags_allowed)
+    except yaml.YAMLError as error:
+        raise StrictYamlError([_sentence(error)]) from error
+    if problems:
+        raise StrictYamlError(problems)
+
+
+def _indirections(data: bytes, *, tags_allowed: bool) -> list[str]:
     problems = []
     depth = 0
     for event in yaml.parse(data, Loader=_Parser):
         line = f"line {event.start_mark.line + 1}" if event.start_mark else "somewhere"
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
             problems.append(f"{line}: found an anchor or alias, expected the value written out")
-        elif (tag := getattr(event, "tag", None)) not in (None, "!"):
+        elif not tags_allowed and (tag := getattr(event, "tag", None)) not in (None, "!"):
             problems.append(f"{line}: found the tag {tag}, expected a plain value")
         if isinstance(event, (yaml.MappingStartEvent, yaml.SequenceStartEvent)):
             depth += 1
@@ -135,8 +158,7 @@ def _refuse_indirection(data: bytes) -> None:
             problems.append(f"{line}: nested more than {MAX_DEPTH} levels deep, expected 4")
         if depth > MAX_DEPTH or len(problems) >= 20:
             break
-    if problems:
-        raise StrictYamlError(problems)
+    return problems
 
 
 def _sentence(error: yaml.YAMLError) -> str:

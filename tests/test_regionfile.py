@@ -1,0 +1,384 @@
+"""Region files: what is read, what is written, and every way in which one can be wrong."""
+
+import os
+import stat
+import time
+
+import asdf
+import numpy as np
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from showermask import RegionFile, Shower, Status, read_regions, write_regions
+from showermask.exceptions import OutputError, RegionFileError
+from showermask.regionfile import MAX_SIZE, find_regions, load_schema
+
+SMALLEST = "{integration: 0, group: 12, x: 512.5, y: 400.0, a: 35.0, b: 22.0, theta: 30.0}"
+FULL = """\
+format: showermask-1.0
+exposure: jw01517179001_02201_00001_mirimage
+shape: [1, 40, 1024, 1032]
+subarray: FULL
+reviewer: A. Name
+reviewed: 2026-11-20T15:00:00Z
+showers:
+- integration: 0
+  group: 12
+  last_group: 30
+  x: 512.5
+  y: 400.0
+  a: 35.0
+  b: 22.0
+  theta: 30.0
+  status: candidate
+  flags: [JUMP_DET, DO_NOT_USE]
+  comment: glow without primary hit
+  source: manual
+  score: 8.4
+"""
+
+texts = st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cs")), min_size=1)
+numbers = st.floats(allow_nan=False, allow_infinity=False)
+axes = st.floats(min_value=0, exclude_min=True, allow_infinity=False)
+showers = st.builds(
+    Shower,
+    integration=st.integers(0, 3),
+    group=st.integers(0, 9),
+    last_group=st.none() | st.just(9),
+    x=numbers,
+    y=numbers,
+    a=axes,
+    b=axes,
+    theta=numbers,
+    status=st.sampled_from(list(Status)),
+    flags=st.none() | st.lists(st.sampled_from(["JUMP_DET", "HOT"]), min_size=1).map(tuple),
+    comment=st.none() | texts,
+    source=st.none() | texts,
+    score=st.none() | numbers,
+)
+region_files = st.builds(
+    RegionFile,
+    showers=st.lists(showers, max_size=4).map(tuple),
+    exposure=st.none() | texts,
+    shape=st.none() | st.just((4, 10, 24, 31)),
+    subarray=st.none() | texts,
+    reviewer=st.none() | texts,
+    reviewed=st.none() | st.just("2026-11-20T15:00:00Z"),
+)
+
+
+@pytest.fixture
+def read_text(tmp_path):
+    """Return a function that reads a text as a region file."""
+
+    def read(text, name="r.yaml"):
+        path = tmp_path / name
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return read_regions(path)
+
+    return read
+
+
+@pytest.fixture
+def problems_of(read_text):
+    """Return a function that returns the sentences which a text is refused with."""
+
+    def refuse(text, name="r.yaml"):
+        with pytest.raises(RegionFileError) as raised:
+            read_text(text, name)
+        return [problem.split(f"{name}: ", 1)[1] for problem in raised.value.problems]
+
+    return refuse
+
+
+@pytest.mark.parametrize("suffix", ["yaml", "yml", "asdf"])
+@given(regions=region_files)
+def test_round_trip(tmp_path_factory, suffix, regions):
+    """What is written is what is read, in each format."""
+    path = tmp_path_factory.mktemp("round") / f"r.{suffix}"
+    write_regions(path, regions)
+    assert read_regions(path) == regions
+
+
+def test_smallest_file(read_text):
+    """One shower in one line is a region file."""
+    (shower,) = read_text(f"showers:\n  - {SMALLEST}").showers
+    assert shower == Shower(integration=0, group=12, x=512.5, y=400, a=35, b=22, theta=30)
+
+
+def test_writing_what_was_read_changes_nothing(read_text, tmp_path):
+    """A file that showermask wrote comes back to the byte, with one key per line."""
+    regions = read_text(FULL)
+    write_regions(tmp_path / "1.yaml", regions)
+    first = (tmp_path / "1.yaml").read_text()
+    write_regions(tmp_path / "2.yaml", read_regions(tmp_path / "1.yaml"))
+    assert (tmp_path / "2.yaml").read_text() == first
+    written = [line for line in first.splitlines() if not line.startswith("#")]
+    assert written == FULL.replace("2026-11-20T15:00:00Z", "'2026-11-20T15:00:00Z'").splitlines()
+
+
+def test_statuses_are_told_apart(read_text):
+    """Only accepted showers are for applying; the others are kept."""
+    regions = read_text(FULL)
+    assert (len(regions.accepted), len(regions.candidates)) == (0, 1)
+
+
+def test_schema_examples_are_valid(tmp_path):
+    """The examples in the schema are region files, and cover every key."""
+    seen = set()
+    for position, example in enumerate(load_schema()["examples"]):
+        path = tmp_path / f"{position}.yaml"
+        path.write_text(yaml.safe_dump(example))
+        read_regions(path)
+        seen |= set(example) | {key for shower in example["showers"] for key in shower}
+    properties = load_schema()["properties"], load_schema()["$defs"]["shower"]["properties"]
+    assert seen == set(properties[0]) | set(properties[1])
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ("group: 1e2", "showers[0].group is the text '1e2', expected a whole number"),
+        ("x: 1e2", "showers[0].x is the text '1e2', expected a finite number"),
+        ("group: 010", "showers[0].group is the text '010', expected a whole number"),
+        ("group: 1:30", "showers[0].group is the text '1:30', expected a whole number"),
+        ("group: 1_0", "showers[0].group is the text '1_0', expected a whole number"),
+        ("group: 12.0", "showers[0].group is 12.0, expected a whole number"),
+        ('x: "5"', "showers[0].x is the text '5', expected a finite number"),
+        ("x: .nan", "showers[0].x is nan, expected a finite number"),
+        ("a: .inf", "showers[0].a is inf, expected a finite number"),
+        ("y: true", "showers[0].y is true, expected a finite number"),
+        ("group: true", "showers[0].group is true, expected a whole number"),
+        ("y: null", "showers[0].y is null, expected a finite number"),
+        ("x: [1, 2]", "showers[0].x is a list of 2, expected a finite number"),
+        ("x: {value: 1}", "showers[0].x is a mapping with value, expected a finite number"),
+        ("a: 0", "showers[0].a is 0, expected more than 0"),
+        ("b: -3.5", "showers[0].b is -3.5, expected more than 0"),
+        ("integration: -1", "showers[0].integration is -1, expected 0 or more"),
+        ("last_group: 3", "showers[0].last_group is 3, expected 12 (the first group) or more"),
+        ("status: ok", "showers[0].status is the text 'ok', expected one of accepted, candidate"),
+        ("flags: []", "showers[0].flags has 0 items, expected 1"),
+        ("flags: JUMP_DET", "showers[0].flags is the text 'JUMP_DET', expected a list"),
+        ("comment: 5", "showers[0].comment is 5, expected a text"),
+        ("X: 5", "showers[0].X is not a known key, expected one of integration, group"),
+        ("5: 5", "showers[0].5 is not a known key, expected one of integration, group"),
+    ],
+)
+def test_bad_values(problems_of, change, sentence):
+    """Each bad value gives one sentence: where, what was found, what was expected."""
+    key = change.split(":")[0]
+    entry = SMALLEST.strip("{}").split(", ")
+    kept = [part for part in entry if part.split(":")[0] != key]
+    problems = problems_of(f"showers:\n  - {{{', '.join([*kept, change])}}}")
+    assert len(problems) == 1
+    assert problems[0].startswith(sentence)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("", "is empty, expected a mapping with the key showers"),
+        ("5", "holds 5, expected a mapping"),
+        (f"- {SMALLEST}", "holds a list of 1, expected a mapping"),
+        ("showers: 5", "showers is 5, expected a list"),
+        ("format: showermask-1.0", "showers is missing"),
+        ("showers: [{integration: 0, group: 0, x: 1, y: 1, a: 1, b: 1}]", "showers[0].theta is"),
+        ("showers: []\nshape: [1, 2, 3]", "shape has 3 items, expected 4"),
+        ("showers: []\nshape: [1, 0, 3, 4]", "shape[1] is 0, expected 1 or more"),
+        ("showers: []\nreviewed: yesterday", "reviewed is the text 'yesterday', expected a date"),
+        ("showers: []\nversion: 1", "version is not a known key, expected one of format"),
+        ("showers: [\n", "line 2, column 1: is not valid YAML"),
+        ("showers: []\n---\nshowers: []", "line 2, column 1: is not valid YAML"),
+        ("\tshowers: []", "line 1, column 1: is not valid YAML"),
+        (b"\x00\x01\x02", "is not valid YAML"),
+        (b"showers: \xff\xfe", "is not valid YAML"),
+        ("showers: []\nshowers: []", "line 2: the key 'showers' appears twice"),
+        (f"showers:\n  - &a {SMALLEST}\n  - *a", "line 2: found an anchor or alias"),
+        ("showers: !!set {}", "line 1: found the tag tag:yaml.org,2002:set"),
+        ("showers: !!python/name:os.system x", "line 1: found the tag tag:yaml.org,2002:python"),
+        ("showers: " + "[" * 100_000, "line 1: nested more than 20 levels deep"),
+        ("{" * 100_000, "line 1: nested more than 20 levels deep"),
+        ("? [1, 2]\n: 3", "is not valid YAML"),
+    ],
+)
+def test_bad_files(problems_of, text, sentence):
+    """Each broken file is refused with a sentence that says where and why."""
+    assert sentence in problems_of(text)[0]
+
+
+def test_billion_laughs_are_refused_at_once(problems_of):
+    """Aliases that would explode are never expanded."""
+    lines = ["a0: &a0 [x, x]"]
+    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 30)]
+    start = time.monotonic()
+    problems = problems_of("\n".join(lines))
+    assert "anchor or alias" in problems[0]
+    assert time.monotonic() - start < 5
+
+
+@pytest.mark.parametrize(
+    "version", ["showermask-1.1", "showermask-2.0", "1.0", "5", "[a]", "{a: 1}", "null"]
+)
+def test_unknown_format(problems_of, version):
+    """A version that is not known is the only thing said of a file."""
+    problems = problems_of(f"format: {version}\nshowers: 5\nnew: 1")
+    assert len(problems) == 1
+    assert "expected showermask-1.0; a later version of showermask may be needed" in problems[0]
+
+
+def test_all_problems_at_once(problems_of):
+    """Duplicates, bad values and missing keys are reported together, in the order of the file."""
+    problems = problems_of(
+        "exposure: 5\nshowers:\n"
+        "  - {integration: 0, group: 0, group: 1, x: .nan, y: 1, a: 1, b: 1, theta: 0}\n"
+        "  - {integration: -1, group: 0, x: 1, y: 1, a: 1, b: 0}\n"
+    )
+    assert [problem.split(" ")[0] for problem in problems] == [
+        "line",
+        "exposure",
+        "showers[0].x",
+        "showers[1].theta",
+        "showers[1].b",
+        "showers[1].integration",
+    ]
+
+
+def test_problems_are_cut_off(problems_of):
+    """A file with thousands of problems does not fill the screen."""
+    problems = problems_of("showers: [" + "5, " * 5000 + "]")
+    assert len(problems) == 51
+    assert problems[-1] == "… and 4950 more problems"
+
+
+def test_groups_must_fit_the_files_own_shape(problems_of):
+    """With shape in the file, groups are checked without an exposure."""
+    problems = problems_of(f"shape: [1, 10, 24, 31]\nshowers: [{SMALLEST}]")
+    assert problems == [
+        "showers[0].group is 12, but the exposure has groups 0 to 9 (from shape)",
+    ]
+
+
+def test_large_files_are_not_read(tmp_path):
+    """A hundred megabytes of nonsense cost nothing."""
+    path = tmp_path / "large.yaml"
+    with path.open("wb") as file:
+        file.truncate(100_000_000)
+    with pytest.raises(RegionFileError, match="has 100 MB, expected a region file of at most"):
+        read_regions(path)
+    assert MAX_SIZE < 100_000_000
+
+
+@pytest.mark.parametrize("name", ["regions.yaml", "regions.asdf", "regions"])
+def test_directories_are_refused(tmp_path, name):
+    """A directory is not a region file, whatever its name."""
+    (tmp_path / name).mkdir()
+    with pytest.raises(RegionFileError, match="is a directory, expected a region file"):
+        read_regions(tmp_path / name)
+
+
+def test_special_files_are_refused(tmp_path):
+    """Reading a pipe would wait for ever."""
+    os.mkfifo(tmp_path / "pipe.yaml")
+    with pytest.raises(RegionFileError, match="is not a regular file"):
+        read_regions(tmp_path / "pipe.yaml")
+
+
+def test_missing_file(tmp_path):
+    """A file that is not there is an error with its name."""
+    with pytest.raises(RegionFileError, match=r"gone.yaml: can't be read \(No such file"):
+        read_regions(tmp_path / "gone.yaml")
+
+
+def test_unknown_suffix(tmp_path):
+    """The suffix says which format; an unknown one is refused, for reading and for writing."""
+    expected = "expected a region file with one of .yaml, .yml, .asdf"
+    with pytest.raises(RegionFileError, match=expected):
+        read_regions(tmp_path / "r.txt")
+    with pytest.raises(RegionFileError, match=expected):
+        write_regions(tmp_path / "r", RegionFile(showers=()))
+
+
+@pytest.mark.parametrize(
+    ("entry", "sentence"),
+    [
+        ({"x": np.arange(3.0)}, "showers[0].x is an array, expected a finite number"),
+        ({"x": 1 + 2j}, "showers[0].x is a complex, expected a finite number"),
+        ({"x": "5"}, "showers[0].x is the text '5', expected a finite number"),
+        ({"x": float("nan")}, "showers[0].x is nan, expected a finite number"),
+    ],
+)
+def test_bad_values_in_asdf(tmp_path, entry, sentence):
+    """Lazy arrays, tagged values and texts in place of numbers are refused by place."""
+    good = {"integration": 0, "group": 0, "x": 1.0, "y": 1.0, "a": 1.0, "b": 1.0, "theta": 0.0}
+    path = tmp_path / "r.asdf"
+    asdf.AsdfFile({"showers": [{**good, **entry}]}).write_to(path)
+    with pytest.raises(RegionFileError) as raised:
+        read_regions(path)
+    assert raised.value.problems == (f"{path}: {raised.value.problems[0].split(': ', 1)[1]}",)
+    assert sentence in raised.value.problems[0]
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b"", "is not a valid ASDF file"),
+        (b"showers: []", "is not a valid ASDF file"),
+        (b"#ASDF 1.0.0\n%YAML 1.1\n--- !core/asdf-1.1.0\nshowers: [", "line 5, column 1: is not"),
+        (b"#ASDF 1.0.0\n", "showers is missing"),
+    ],
+)
+def test_broken_asdf(problems_of, content, sentence):
+    """A file which asdf can't read is refused with one sentence."""
+    (problem,) = problems_of(content, "r.asdf")
+    assert problem.startswith(sentence)
+
+
+def test_asdf_with_exploding_references(problems_of):
+    """References that would explode are never followed."""
+    lines = ["a0: &a0 [x, x]"]
+    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 19)]
+    head = "#ASDF 1.0.0\n#ASDF_STANDARD 1.6.0\n%YAML 1.1\n--- !core/asdf-1.1.0\n"
+    problems = problems_of(head + "\n".join(lines) + "\n...\n", "r.asdf")
+    assert "line 5: found an anchor or alias" in problems[0]
+
+
+def test_writing_is_whole_or_not_at_all(tmp_path, monkeypatch):
+    """When writing fails the old file stays, and nothing is left beside it."""
+    path = tmp_path / "r.yaml"
+    path.write_text("old")
+    monkeypatch.setattr("showermask.regionfile._dump", lambda _: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        write_regions(path, RegionFile(showers=()))
+    assert [p.name for p in tmp_path.iterdir()] == ["r.yaml"]
+    assert path.read_text() == "old"
+
+
+def test_written_files_have_the_usual_permissions(tmp_path):
+    """A region file is as readable to others as any file."""
+    path = tmp_path / "r.yaml"
+    write_regions(path, RegionFile(showers=()))
+    (tmp_path / "other").touch()
+    assert stat.S_IMODE(path.stat().st_mode) == stat.S_IMODE((tmp_path / "other").stat().st_mode)
+
+
+def test_writing_into_a_missing_folder(tmp_path):
+    """A folder that is not there is an error that says so."""
+    with pytest.raises(OutputError, match="its folder can't be written to"):
+        write_regions(tmp_path / "gone" / "r.yaml", RegionFile(showers=()))
+
+
+def test_writing_onto_a_directory(tmp_path):
+    """A directory is not replaced by a file."""
+    (tmp_path / "r.yaml").mkdir()
+    with pytest.raises(OutputError, match="is a directory"):
+        write_regions(tmp_path / "r.yaml", RegionFile(showers=()))
+
+
+def test_look_up_by_name(tmp_path):
+    """YAML comes before ASDF, the file's own name before the header's."""
+    for name in ("b_showers.yaml", "a_showers.asdf", "a_showers.yml", "a_showers.txt"):
+        (tmp_path / name).touch()
+    found = [path.name for path in find_regions(["a", "b"], tmp_path)]
+    assert found == ["a_showers.yml", "a_showers.asdf", "b_showers.yaml"]
