@@ -22,8 +22,11 @@ TAKEN = [
     (datamodels.IFUImageModel, (8, 9), Product.IMAGE),
 ]
 
+# jwst 2 has no superstripe ramps.
+SUPERSTRIPE = [n for n in ("SuperstripeRampModel",) if hasattr(datamodels, n)]
+
 REFUSED = [
-    (datamodels.SuperstripeRampModel, (2, 5, 8, 9)),
+    *[(getattr(datamodels, name), (2, 5, 8, 9)) for name in SUPERSTRIPE],
     (datamodels.GuiderRawModel, (2, 5, 8, 9)),
     (datamodels.GuiderCalModel, (2, 8, 9)),
     (datamodels.QuadModel, (2, 5, 8, 9)),
@@ -52,7 +55,7 @@ def test_products_that_are_taken(tmp_path, model_class, shape, product):
     exposure = describe_model(model)
     assert exposure == describe_file(path)
     assert (exposure.product, exposure.shape, exposure.frame) == (product, shape, (8, 9))
-    assert exposure.roots == ("jw00001001001_02101_00001_mirimage",)
+    assert exposure.root == "jw00001001001_02101_00001_mirimage"
     assert (exposure.subarray, exposure.group_time) == ("FULL", 2.5)
 
 
@@ -81,6 +84,8 @@ def test_resampled_images_are_refused(tmp_path):
 def test_superstripe_ramps_are_refused():
     """A ramp with superstripes has its integrations interleaved."""
     model = make(datamodels.RampModel, (2, 5, 8, 9))
+    if not SUPERSTRIPE:
+        pytest.skip("this jwst knows no superstripes")
     model.meta.subarray.num_superstripe = 4
     with pytest.raises(ExposureError, match="is a superstripe ramp"):
         describe_model(model)
@@ -139,12 +144,12 @@ def test_segments_do_not_know_their_number_of_integrations():
     assert describe_model(model).nints is None
 
 
-def test_a_renamed_file_is_known_by_both_names():
-    """The name on disk comes first, the header's after it."""
+def test_a_renamed_file_is_known_by_its_new_name():
+    """What a person sees is what counts; stdatamodels forgets the header's name on opening."""
     model = make(datamodels.ImageModel, (8, 9))
     model.meta.filename = "jw00001001001_02101_00001_mirimage_rate.fits"
-    roots = describe_model(model, path="copy_rate.fits").roots
-    assert roots == ("copy", "jw00001001001_02101_00001_mirimage")
+    assert describe_model(model, path="copy_rate.fits").root == "copy"
+    assert describe_model(model).root == "jw00001001001_02101_00001_mirimage"
 
 
 @pytest.mark.parametrize(

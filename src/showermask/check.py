@@ -60,7 +60,7 @@ def describe_mask(regions: RegionFile, exposure: Exposure) -> Iterator[str]:
     """
     ny, nx = exposure.frame
     regions.check_fits(
-        roots=exposure.roots,
+        root=exposure.root,
         subarray=exposure.subarray,
         nints=exposure.nints,
         ngroups=exposure.ngroups,

@@ -75,9 +75,8 @@ class Exposure:
 
     Parameters
     ----------
-    roots : tuple of str
-        Product roots under which the exposure is known: from the name of the file, and from its
-        header where that differs. Empty for a nameless model.
+    root : str or None
+        Product root: the name of the file without suffix. None for a nameless model.
     product : Product
         Which kind of product it is.
     is_raw : bool
@@ -93,7 +92,7 @@ class Exposure:
         Times in s, None where not recorded.
     """
 
-    roots: tuple[str, ...]
+    root: str | None
     product: Product
     is_raw: bool
     shape: tuple[int, ...]
@@ -107,7 +106,7 @@ class Exposure:
     @property
     def name(self) -> str:
         """The exposure's root, for messages."""
-        return self.roots[0] if self.roots else "the exposure"
+        return self.root or "the exposure"
 
     def refuse_raw(self) -> None:
         """Raise `ExposureError` when the exposure is a raw ramp."""
@@ -146,8 +145,8 @@ def describe_model(model: Any, *, path: str | os.PathLike[str] | None = None) ->
     """
     data = _get(model, "data")
     return _describe(
-        path=path,
-        header_name=_get(model, "meta", "filename"),
+        filename=path or _get(model, "meta", "filename"),
+        is_file=path is not None,
         model_type=type(model).__name__,
         shape=None if data is None else tuple(data.shape),
         resampled=_get(model, "meta", "cal_step", "resample"),
@@ -193,8 +192,8 @@ def describe_file(path: str | os.PathLike[str]) -> Exposure:
         reason = error.strerror or str(error).splitlines()[0]
         raise ExposureError(f"{file}: can't be read as FITS ({reason})") from error
     return _describe(
-        path=file,
-        header_name=primary.get("FILENAME"),
+        filename=file,
+        is_file=True,
         model_type=model_type,
         shape=shape,
         resampled=primary.get("S_RESAMP"),
@@ -274,8 +273,8 @@ def product_root(filename: str | os.PathLike[str]) -> str:
 
 def _describe(
     *,
-    path: str | os.PathLike[str] | None,
-    header_name: str | None,
+    filename: str | os.PathLike[str] | None,
+    is_file: bool,
     model_type: str,
     shape: tuple[int, ...] | None,
     resampled: str | None,
@@ -285,8 +284,7 @@ def _describe(
     first_integration: int | None,
     **rest: Any,
 ) -> Exposure:
-    filenames = [Path(name) for name in (path, header_name) if name]
-    name = filenames[0].name if filenames else "the exposure"
+    name = Path(filename).name if filename else "the exposure"
     product = _PRODUCTS.get(model_type)
     if product is None or shape is None or not shape:
         raise ExposureError(f"{name}: is a {model_type}, {_TAKEN}")
@@ -304,9 +302,9 @@ def _describe(
         ngroups = shape[1]
     # Raw ramps without a model type open as calibrated ones, so the name on disk has to tell. In a
     # pipeline the header's name says uncal all along, and tells nothing.
-    is_raw = model_type == "Level1bModel" or (path is not None and name.endswith("_uncal.fits"))
+    is_raw = model_type == "Level1bModel" or (is_file and name.endswith("_uncal.fits"))
     return Exposure(
-        roots=tuple(dict.fromkeys(product_root(filename) for filename in filenames)),
+        root=product_root(filename) if filename else None,
         product=product,
         is_raw=is_raw,
         shape=shape,

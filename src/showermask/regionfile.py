@@ -115,7 +115,7 @@ class RegionFile:
     def check_fits(
         self,
         *,
-        roots: Sequence[str],
+        root: str | None,
         subarray: str | None,
         nints: int | None,
         ngroups: int | None,
@@ -126,8 +126,8 @@ class RegionFile:
 
         Parameters
         ----------
-        roots : sequence of str
-            Product roots under which the exposure is known.
+        root : str or None
+            Product root of the exposure.
         subarray : str or None
             Subarray name of the exposure.
         nints, ngroups : int or None
@@ -141,8 +141,8 @@ class RegionFile:
             With every mismatch.
         """
         problems = []
-        if self.exposure is not None and self.exposure not in roots:
-            known = " or ".join(roots) or "without a file name"
+        if self.exposure is not None and self.exposure != root:
+            known = root or "without a file name"
             problems.append(
                 f"exposure is {self.exposure}, but the data are {known}; "
                 "take the region file of this exposure"
@@ -234,13 +234,13 @@ def write_regions(path: str | os.PathLike[str], regions: RegionFile) -> None:
             draft.write_text(_HEADING + _dump(tree), encoding="utf-8")
 
 
-def find_regions(roots: Sequence[str], directory: Path) -> list[Path]:
+def find_regions(root: str, directory: Path) -> list[Path]:
     """Look in a directory for the region files of an exposure.
 
     Parameters
     ----------
-    roots : sequence of str
-        Product roots of the exposure, without suffix.
+    root : str
+        Product root of the exposure, without suffix.
     directory : `~pathlib.Path`
         Where to look, not below.
 
@@ -249,7 +249,7 @@ def find_regions(roots: Sequence[str], directory: Path) -> list[Path]:
     list of `~pathlib.Path`
         ``<root>_showers`` with each of `SUFFIXES`, those that exist, in that order.
     """
-    named = (directory / f"{root}_showers{suffix}" for root in roots for suffix in SUFFIXES)
+    named = (directory / f"{root}_showers{suffix}" for suffix in SUFFIXES)
     return [path for path in named if path.is_file()]
 
 

@@ -120,7 +120,7 @@ class ManualShowerMaskStep(SavesWhole):
         regions = read_regions(path)
         ny, nx = exposure.frame
         regions.check_fits(
-            roots=exposure.roots,
+            root=exposure.root,
             subarray=exposure.subarray,
             nints=exposure.nints,
             ngroups=exposure.ngroups,
@@ -171,7 +171,7 @@ class ManualShowerMaskStep(SavesWhole):
         if not self.region_file:
             folders.append(Path(self.input_dir))
         for folder in folders:
-            found = find_regions(exposure.roots, folder)
+            found = find_regions(exposure.name, folder)
             if found:
                 for other in found[1:]:
                     log.warning("%s: not used, %s comes first", other, found[0])
