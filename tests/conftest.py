@@ -9,11 +9,11 @@ from showermask.synthetic.crds_cache import Detector, build_cache, cache_environ
 # CRDS reads its server when it is imported, by jwst: before that, nothing may look for a network.
 os.environ.update(cache_environment(Path("unused")))
 
-import pytest  # noqa: E402
-from hypothesis import settings  # noqa: E402
+import pytest
+from hypothesis import settings
 
-from showermask import RegionFile, Shower, write_regions  # noqa: E402
-from showermask.synthetic.ramps import RampBuilder  # noqa: E402
+from showermask import RegionFile, Shower, write_regions
+from showermask.synthetic.ramps import RampBuilder
 
 # The first example of a test may import asdf, which takes a second.
 settings.register_profile("showermask", deadline=None)

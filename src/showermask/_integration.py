@@ -9,7 +9,13 @@ __all__ = ["get_steps"]
 
 
 def get_steps() -> list[tuple[str, str, bool]]:
-    """Return class name, alias and is-a-pipeline for each Step of this package."""
+    """Tell stpipe of the Steps of this package.
+
+    Returns
+    -------
+    list of tuple
+        Class name, alias, and whether it is a pipeline, of each.
+    """
     return [
         ("showermask.ManualShowerMaskStep", "manual_shower_mask", False),
         ("showermask.Detector1ShowersPipeline", "calwebb_detector1_showers", True),

@@ -9,10 +9,7 @@ from showermask.exposure import Exposure, Product
 from showermask.flagging import Footprint, count_samples, footprints, measure
 from showermask.regionfile import RegionFile
 
-__all__ = ["MIN_GROUPS", "describe_mask", "describe_regions"]
-
-#: MIRI ramps lose their first and last group anyway (rscd, lastframe); a slope needs two more.
-MIN_GROUPS = 4
+__all__ = ["describe_mask", "describe_regions", "has_rate_left"]
 
 
 def describe_regions(regions: RegionFile) -> Iterator[str]:
@@ -82,6 +79,29 @@ def describe_mask(regions: RegionFile, exposure: Exposure) -> Iterator[str]:
     )
 
 
+def has_rate_left(groups: slice, ngroups: int) -> bool:
+    """Tell whether the ramp fit finds a slope beside the masked groups of a MIRI ramp.
+
+    The first and the last group of MIRI ramps are not used anyway (``rscd``, ``lastframe``), and a
+    slope needs two groups in a row.
+
+    Parameters
+    ----------
+    groups : slice
+        The masked groups.
+    ngroups : int
+        Groups of the ramp.
+
+    Returns
+    -------
+    bool
+        Whether two usable groups are left before or after the mask.
+    """
+    before: int = groups.start - 1
+    after: int = ngroups - 1 - groups.stop
+    return max(before, after) >= 2
+
+
 def _positions(regions: RegionFile) -> Iterator[int]:
     """Yield where in the file the accepted showers are."""
     return (i for i, shower in enumerate(regions.showers) if shower.is_accepted)
@@ -120,9 +140,8 @@ def _remark(mark: Footprint, exposure: Exposure) -> str:
         return "  outside the frame"
     if exposure.product is not Product.RAMP or exposure.ngroups is None:
         return ""
-    if exposure.ngroups - mark.ngroups < MIN_GROUPS:
-        return "  no rate left in this integration"
-    return ""
+    left = has_rate_left(mark.groups, exposure.ngroups)
+    return "" if left else "  no rate left in this integration"
 
 
 def _samples_of(exposure: Exposure) -> str:

@@ -198,8 +198,12 @@ def are_set(
 
     Parameters
     ----------
-    plane, marks, bits
-        As in `set_bits`; ``plane`` is only read.
+    plane : `numpy.ndarray`
+        As in `set_bits`, but only read.
+    marks : sequence of Footprint
+        As in `set_bits`.
+    bits : sequence of int
+        As in `set_bits`.
 
     Returns
     -------

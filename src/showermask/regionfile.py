@@ -309,7 +309,7 @@ def _asdf_tree(file: Path, data: bytes) -> Any:
                 for key in _ASDF_OWN_KEYS:
                     tree.pop(key, None)
                 return _plain(tree)
-    except Exception as error:  # noqa: BLE001  # asdf raises whatever its parser, schemas and converters raise
+    except Exception as error:  # asdf raises whatever its parser, schemas and converters raise
         reason = str(error).strip().splitlines() or [type(error).__name__]
         raise RegionFileError(f"is not a valid ASDF file ({reason[0]})") from error
 

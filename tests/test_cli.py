@@ -1,0 +1,176 @@
+"""The showermask command, as typed."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from stdatamodels.jwst import datamodels
+
+from showermask import Shower, read_regions
+from showermask.cli import main
+from showermask.synthetic.ramps import RampBuilder
+
+COMMAND = Path(sys.executable).with_name("showermask")
+
+
+@pytest.fixture
+def jump(builder, tmp_path):
+    """Return the path of a jump file."""
+    path = tmp_path / "x_jump.fits"
+    builder.model().save(str(path))
+    return path
+
+
+def test_check_validates(write, shower, capsys):
+    """A good file is called valid, and its showers are counted by status."""
+    rejected = Shower(**{**shower.to_mapping(), "status": "rejected"})
+    candidate = Shower(**{**shower.to_mapping(), "status": "candidate"})
+    assert main(["check", str(write(shower, shower, rejected, candidate))]) == 0
+    out = capsys.readouterr().out
+    assert "valid; showers: 4, of which 2 accepted, 1 candidate, 1 rejected" in out
+    assert "candidates are not applied" in out
+
+
+def test_check_with_a_ramp(write, shower, jump, capsys):
+    """Pixels, groups and time are those of the mask; overlaps count once."""
+    early = Shower(**{**shower.to_mapping(), "group": 1, "last_group": 8})
+    assert main(["check", str(write(shower, early)), str(jump)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    pixels = 147
+    (first,) = (line for line in lines if line.startswith("  0    0"))
+    assert first.split()[8:] == [str(pixels), "7", "of", "10", "19.4", "s"]
+    (second,) = (line for line in lines if line.startswith("  1    0"))
+    assert second.split()[8:14] == [str(pixels), "8", "of", "10", "22.2", "s"]
+    assert "no rate left in this integration" in second
+    fraction = pixels / (32 * 40)
+    samples = pixels * 9 / (10 * 32 * 40)
+    assert (
+        f"total of 2: {pixels} pixels, at most {fraction:.2%} of a frame, {samples:.3%}"
+        in lines[-1]
+    )
+
+
+@pytest.mark.parametrize(("kind", "seconds"), [("rateints", "27.8 s"), ("rate", "55.5 s")])
+def test_check_with_rates(write, shower, tmp_path, capsys, kind, seconds):
+    """A masked pixel of rateints loses its integration, one of a rate the exposure."""
+    model = datamodels.CubeModel((2, 32, 40)) if kind == "rateints" else None
+    model = model or datamodels.ImageModel((32, 40))
+    model.meta.exposure.integration_time = 27.75
+    model.meta.exposure.exposure_time = 55.5
+    path = tmp_path / f"x_{kind}.fits"
+    model.save(str(path))
+    assert main(["check", str(write(shower)), str(path)]) == 0
+    assert f"all      {seconds}" in capsys.readouterr().out
+
+
+def test_check_reads_headers_only(write, shower, tmp_path, capsys):
+    """A file whose data were cut off can still be checked against."""
+    path = tmp_path / "x_jump.fits"
+    RampBuilder(ngroups=10, ny=32, nx=40).model().save(str(path))
+    content = path.read_bytes()
+    path.write_bytes(content[:28800])
+    with pytest.warns(UserWarning, match="truncated"):
+        assert main(["check", str(write(shower)), str(path)]) == 0
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("showers: [", "is not valid YAML"),
+        ("showers: 5", "showers is 5, expected a list"),
+        ("a: &a [1]\nb: *a", "anchor or alias"),
+        ("format: showermask-9.0", "expected showermask-1.0"),
+    ],
+)
+def test_bad_region_files_give_no_traceback(tmp_path, content, message):
+    """In a process of its own: exit code 1, sentences on stderr, nothing else."""
+    path = tmp_path / "r.yaml"
+    path.write_text(content)
+    done = subprocess.run([COMMAND, "check", path], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert message in done.stderr
+    assert all(line.startswith("showermask: ") for line in done.stderr.splitlines())
+    assert done.stdout == ""
+
+
+def test_the_wrong_exposure(write, shower, jump, capsys):
+    """All mismatches are told, each with what was expected."""
+    path = write(shower, exposure="y", shape=(1, 10, 32, 41))
+    assert main(["check", str(path), str(jump)]) == 1
+    err = capsys.readouterr().err
+    assert "exposure is y, but the data are x" in err
+    assert "shape is [1, 10, 32, 41], but the data have [1, 10, 32, 40]" in err
+
+
+@pytest.mark.parametrize("arguments", [[], ["check"], ["nope"], ["check", "a", "b", "c"]])
+def test_wrong_usage(arguments, capsys):
+    """Wrong usage is exit code 2, as everywhere."""
+    with pytest.raises(SystemExit) as raised:
+        main(arguments)
+    assert raised.value.code == 2
+    assert "usage: showermask" in capsys.readouterr().err
+
+
+def test_version(capsys):
+    """The version is that of the package."""
+    with pytest.raises(SystemExit):
+        main(["--version"])
+    assert capsys.readouterr().out.startswith("showermask 0.")
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory):
+    """Run the demonstration twice into one folder; return the second run and the folder."""
+    folder = tmp_path_factory.mktemp("demo")
+    for _ in range(2):
+        done = subprocess.run(
+            [COMMAND, "demo"],
+            cwd=folder,
+            env={"HOME": str(folder), "PATH": ""},
+            capture_output=True,
+            text=True,
+        )
+    return done, folder / "showermask-demo"
+
+
+class TestDemo:
+    """The demonstration, on a machine without network, CRDS or environment."""
+
+    def test_prints_the_three_rates(self, demo):
+        """Truth, no mask, JUMP_DET only and ours, for each shower; nothing on stderr."""
+        run, _ = demo
+        assert (run.returncode, run.stderr) == (0, "")
+        lines = [line for line in run.stdout.splitlines() if line.startswith("  in the")]
+        rows = {line.split("shower")[0].strip(): line.split()[-4:] for line in lines}
+        truth, unmasked, jump_only, ours = rows["in the idle"]
+        assert (truth, ours) == ("10.0", "flagged")
+        assert float(jump_only) > float(unmasked) > 10.3
+        truth, unmasked, jump_only, ours = rows["in the mid-ramp"]
+        assert float(unmasked) > 10.3
+        assert float(ours) == pytest.approx(10.0, rel=0.01)
+
+    def test_writes_what_it_says(self, demo):
+        """Exposure, region file, three rates and a picture are there, and fit together."""
+        run, folder = demo
+        listed = run.stdout.split("Written:\n")[1].split()
+        assert all((folder.parent / name).stat().st_size > 0 for name in listed)
+        (regions,) = folder.glob("*_showers.yaml")
+        assert len(read_regions(regions).accepted) == 2
+        assert (folder / "showermask-demo.png").read_bytes().startswith(b"\x89PNG")
+        ours = datamodels.open(next((folder / "showermask").glob("*_rate.fits")))
+        assert np.isnan(ours.data).any()
+        ours.close()
+
+    def test_its_files_go_with_the_commands_of_the_readme(self, demo):
+        """Check and the step take the demonstration's files."""
+        _, folder = demo
+        (regions,), (jump,) = folder.glob("*_showers.yaml"), folder.glob("*_jump.fits")
+        assert main(["check", str(regions), str(jump)]) == 0
+
+    def test_a_file_in_the_way(self, tmp_path, capsys):
+        """A folder that can't be made is one sentence."""
+        (tmp_path / "file").touch()
+        assert main(["demo", str(tmp_path / "file")]) == 1
+        assert "can't be made a folder" in capsys.readouterr().err

@@ -1,0 +1,68 @@
+"""What the README and the example files say is true."""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from showermask import read_regions
+from showermask.cli import main
+from showermask.flagging import DEFAULT_FLAGS, MAX_MASKED_FRACTION
+from showermask.step import ManualShowerMaskStep
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+
+
+def blocks(language):
+    """Return the code blocks in a language."""
+    return re.findall(rf"^```{language}\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
+
+
+@pytest.mark.parametrize("position", [0, 1])
+def test_region_files(tmp_path, position):
+    """The region files shown are valid."""
+    path = tmp_path / "r.yaml"
+    path.write_text(blocks("yaml")[position])
+    assert len(read_regions(path).accepted) == 1
+
+
+def test_errors(tmp_path, monkeypatch, capsys):
+    """The errors shown are those that the broken file gives, to the letter."""
+    monkeypatch.chdir(tmp_path)
+    Path("bad.yaml").write_text(blocks("yaml")[2])
+    assert main(["check", "bad.yaml"]) == 1
+    (session,) = blocks("console")
+    assert session == "$ showermask check bad.yaml\n" + capsys.readouterr().err
+
+
+def test_python_compiles():
+    """The Python shown is Python."""
+    for block in blocks("python"):
+        compile(block, "README.md", "exec")
+
+
+def test_links_lead_somewhere():
+    """Files that the README points to are there."""
+    for target in re.findall(r"\]\(([^)#]+)\)", README):
+        assert (ROOT / target).exists(), target
+
+
+def test_example_region_file():
+    """The example in config/ is valid and shows accepted and rejected showers."""
+    regions = read_regions(ROOT / "config" / "example_showers.yaml")
+    assert (len(regions.accepted), len(regions.showers)) == (2, 3)
+
+
+def test_parameter_files_have_the_defaults():
+    """The values in the parameter files are the defaults of the step, which are the core's."""
+    step = ManualShowerMaskStep()
+    assert tuple(step.flags) == DEFAULT_FLAGS
+    assert step.max_masked_fraction == MAX_MASKED_FRACTION
+    for name in ("manual_shower_mask", "calwebb_detector1_showers"):
+        text = (ROOT / "config" / f"{name}.asdf").read_text()
+        tree = yaml.safe_load(text.split("--- !core/asdf-1.1.0")[1].removesuffix("...\n"))
+        config = tree["steps"][0] if "steps" in tree else tree
+        for parameter, value in config["parameters"].items():
+            assert getattr(step, parameter) == value
