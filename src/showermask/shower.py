@@ -35,6 +35,8 @@ class Shower:
         Integration, zero-based within the file.
     group : int
         First affected group, zero-based.
+    last_group : int, optional
+        Last affected group, inclusive; to the end of the integration without it.
     x, y : float
         Centre of the ellipse: column and row in pixels, zero-based, relative to the subarray;
         pixel centres at integers.
@@ -42,8 +44,6 @@ class Shower:
         Semi-axes in pixels, both > 0; ``a`` lies along ``theta``.
     theta : float
         Degrees counter-clockwise from +x to the ``a`` axis.
-    last_group : int, optional
-        Last affected group, inclusive; to the end of the integration without it.
     status : Status or str, optional
         Only accepted showers are applied.
     flags : tuple of str, optional
