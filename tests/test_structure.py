@@ -24,9 +24,9 @@ LAYERS = [
     {"shower"},
     {"flagging", "exposure", "regionfile", "synthetic.crds_cache"},
     {"check", "output", "provenance", "synthetic.ramps"},
-    {"step"},
-    {"pipeline"},
-    {"demo"},
+    {"review.frames", "review.session", "review.worklist", "step"},
+    {"pipeline", "review.applying"},
+    {"demo", "review.server"},
     {"cli"},
 ]
 
@@ -37,7 +37,9 @@ MAY_IMPORT = {
     "yaml": {"regionfile", "strictyaml"},
     "asdf": {"regionfile"},
     "jsonschema": {"regionfile"},
-    "astropy": {"exposure"},
+    "astropy": {"exposure", "review.frames"},
+    "starlette": {"review.server"},
+    "uvicorn": {"review.server"},
     "crds": {"synthetic.crds_cache"},
     "matplotlib": {"demo"},
 }

@@ -52,6 +52,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"showermask {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_check(commands)
+    _add_review(commands)
     _add_demo(commands)
     return parser
 
@@ -81,6 +82,65 @@ def _check(options: argparse.Namespace) -> int:
     if options.exposure is not None:
         for line in describe_mask(regions, describe_file(options.exposure)):
             print(line)
+    return 0
+
+
+def _add_review(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    command = commands.add_parser(
+        "review",
+        help="look at exposures and mark showers, in the browser",
+        description="Show the difference images of a ramp, rateints or a rate on a page in the "
+        "browser; mark, correct, accept and reject showers there, and save the region file. The "
+        "page is served to this machine only, by an address with a secret in it.",
+    )
+    command.add_argument(
+        "exposure", metavar="EXPOSURE", type=Path, help="exposure (FITS), or a directory of them"
+    )
+    command.add_argument(
+        "--regions",
+        metavar="PATH",
+        type=Path,
+        help="region file, or directory of region files (default: beside the exposure)",
+    )
+    command.add_argument(
+        "--reviewer", metavar="NAME", default="", help="name to write into the region file"
+    )
+    command.add_argument(
+        "--port", type=int, default=0, help="port on 127.0.0.1 (default: a free one)"
+    )
+    command.add_argument(
+        "--no-browser", action="store_true", help="only print the address, open no browser"
+    )
+    command.add_argument(
+        "--base-url",
+        metavar="PREFIX",
+        default="/",
+        help="prefix under which a proxy shows the page, such as /user/me/proxy/8765/",
+    )
+    command.add_argument(
+        "--allow-host",
+        metavar="NAME",
+        action="append",
+        default=[],
+        help="host name that requests may carry besides localhost, for proxies that keep it",
+    )
+    command.set_defaults(run=_review)
+
+
+def _review(options: argparse.Namespace) -> int:
+    from showermask.review.server import Review, serve
+    from showermask.review.worklist import find_work
+
+    review = Review(find_work(options.exposure, options.regions), reviewer=options.reviewer)
+    review.get(0)
+    serve(
+        review,
+        port=options.port,
+        base_url=options.base_url,
+        open_browser=not options.no_browser,
+        allowed_hosts=tuple(options.allow_host),
+        announce=lambda line: print(line, flush=True),
+    )
     return 0
 
 

@@ -1,0 +1,1 @@
+"""Look at exposures, mark showers, and leave with a region file: in the browser."""

@@ -1,0 +1,504 @@
+"""Serve the review page to one person, on this machine only.
+
+A thin layer: it checks who asks, reads numbers from the request, calls the session or the frame
+reader, and answers in JSON or packed pixels. No path ever comes from the client: exposures are
+numbered, static files are known by name.
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+import secrets
+import socket
+import threading
+import webbrowser
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from functools import partial
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import uvicorn
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from showermask.exceptions import ShowermaskError
+from showermask.exposure import Product, known_flags
+from showermask.flagging import footprints, set_bits
+from showermask.review.frames import (
+    CODE_SCALE,
+    LINEAR_MADS,
+    FrameReader,
+    compress,
+    encode_frame,
+)
+from showermask.review.session import ChangedOnDiskError, ReviewSession, StaleError
+from showermask.review.worklist import WorkItem
+from showermask.shower import Shower
+
+__all__ = ["TOKEN_HEADER", "Review", "make_app", "serve"]
+
+#: Header in which the page sends the token of the run.
+TOKEN_HEADER = "X-Showermask-Token"  # noqa: S105  # its name, not its value
+
+_LOCAL_HOSTS = ("127.0.0.1", "localhost", "[::1]")
+_MAX_BODY = 256 * 1024
+_SECURITY_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+        "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
+    ),
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+_MEDIA_TYPES = {
+    ".html": "text/html; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".svg": "image/svg+xml",
+}
+
+
+class Review:
+    """The exposures of a run, opened when they are first asked for.
+
+    Parameters
+    ----------
+    items : list of WorkItem
+        What there is to review.
+    reviewer : str
+        Name to write into region files.
+    """
+
+    def __init__(self, items: list[WorkItem], *, reviewer: str = "") -> None:
+        self.items = items
+        self.reviewer = reviewer
+        self._open: dict[int, tuple[FrameReader, ReviewSession]] = {}
+        self._lock = threading.RLock()
+
+    def get(self, number: int) -> tuple[FrameReader, ReviewSession]:
+        """Return reader and session of an exposure.
+
+        Parameters
+        ----------
+        number : int
+            Position in the list.
+
+        Returns
+        -------
+        tuple
+            `FrameReader` and `ReviewSession`.
+        """
+        if not 0 <= number < len(self.items):
+            raise IndexError(f"exposure {number}: expected 0 to {len(self.items) - 1}")
+        with self._lock:
+            if number not in self._open:
+                item = self.items[number]
+                reader = FrameReader(item.exposure)
+                session = ReviewSession(reader.exposure, item.regions, reviewer=self.reviewer)
+                self._open[number] = reader, session
+            return self._open[number]
+
+    def locked(self) -> threading.RLock:
+        """Return the lock under which sessions are changed."""
+        return self._lock
+
+    def has_unsaved(self) -> bool:
+        """Tell whether any session has something to save."""
+        return any(session.is_dirty for _, session in self._open.values())
+
+
+def make_app(
+    review: Review,
+    *,
+    token: str,
+    base_url: str = "/",
+    allowed_hosts: tuple[str, ...] = (),
+) -> Starlette:
+    """Make the web application.
+
+    Parameters
+    ----------
+    review : Review
+        What is reviewed.
+    token : str
+        Secret that every request for data has to bring.
+    base_url : str, optional
+        Prefix under which a proxy passes requests on without stripping it.
+    allowed_hosts : tuple of str, optional
+        Host names beyond those of this machine, for proxies that keep the Host header.
+
+    Returns
+    -------
+    `starlette.applications.Starlette`
+        The application.
+    """
+    api = _Api(review)
+    routes: list[tuple[str, str, Callable[..., Any]]] = [
+        ("GET", "exposures", api.exposures),
+        ("GET", "exposures/{number:int}", api.describe),
+        ("GET", "exposures/{number:int}/frame/{integration:int}/{group:int}", api.frame),
+        ("GET", "exposures/{number:int}/dq/{integration:int}/{group:int}", api.dq),
+        ("GET", "exposures/{number:int}/pixel/{integration:int}/{x:int}/{y:int}", api.pixel),
+        ("POST", "exposures/{number:int}/mask/{integration:int}/{group:int}", api.mask),
+        ("POST", "exposures/{number:int}/change", api.change),
+        ("POST", "exposures/{number:int}/save", api.save),
+        ("POST", "exposures/{number:int}/apply", api.apply),
+    ]
+    prefix = "/" + base_url.strip("/")
+    prefixes = {"", prefix.rstrip("/")}
+    mounted = [
+        Route(f"{start}/api/{path}", partial(_answer, handler, token), methods=[method])
+        for start in prefixes
+        for method, path, handler in routes
+    ]
+    for start in prefixes:
+        mounted += [
+            Route(f"{start}/", _static("index.html")),
+            *(Route(f"{start}/{name}", _static(name)) for name in _static_names()),
+        ]
+    return Starlette(
+        routes=mounted,
+        middleware=[
+            Middleware(_SecurityHeaders),
+            Middleware(
+                TrustedHostMiddleware,
+                allowed_hosts=[*_LOCAL_HOSTS, *allowed_hosts],
+                www_redirect=False,
+            ),
+            Middleware(_BodyLimit),
+        ],
+        exception_handlers={HTTPException: _http_error},
+    )
+
+
+class _Api:
+    """What the page can ask for. Each method takes the numbers in the path, and the body."""
+
+    def __init__(self, review: Review) -> None:
+        self._review = review
+
+    def exposures(self, _: Mapping[str, Any]) -> Response:
+        rows = [
+            {"root": item.root, "file": item.exposure.name, **item.progress()}
+            for item in self._review.items
+        ]
+        return JSONResponse({"exposures": rows})
+
+    def describe(self, _: Mapping[str, Any], number: int) -> Response:
+        reader, session = self._review.get(number)
+        exposure = reader.exposure
+        nints, ngroups = reader.nframes
+        ny, nx = exposure.frame
+        is_ramp = exposure.product is Product.RAMP
+        return JSONResponse(
+            {
+                "number": number,
+                "count": len(self._review.items),
+                "root": exposure.root,
+                "file": reader.path.name,
+                "regionFile": session.path.name,
+                "product": exposure.product.value,
+                "isRaw": exposure.is_raw,
+                "isRamp": is_ramp,
+                "nints": nints,
+                "ngroups": ngroups,
+                "ngroupsOfRamp": exposure.ngroups,
+                "nintsOfRamp": exposure.nints,
+                "ny": ny,
+                "nx": nx,
+                "groupTime": exposure.group_time,
+                "flags": {k: v for k, v in known_flags(exposure.product).items() if v},
+                "pixelFlags": {k: v for k, v in known_flags(Product.IMAGE).items() if v},
+                "codeScale": CODE_SCALE,
+                "linearMads": LINEAR_MADS,
+                "state": _state(session),
+            }
+        )
+
+    def frame(self, _: Mapping[str, Any], number: int, integration: int, group: int) -> Response:
+        reader, _session = self._review.get(number)
+        packed = encode_frame(reader.difference(integration, group))
+        return _packed(packed.data, {"X-Median": repr(packed.median), "X-Mad": repr(packed.mad)})
+
+    def dq(self, _: Mapping[str, Any], number: int, integration: int, group: int) -> Response:
+        reader, _session = self._review.get(number)
+        flags = reader.dq(integration, group)
+        return _packed(compress(flags.astype(flags.dtype.newbyteorder("<")).tobytes()), {})
+
+    def pixel(
+        self, _: Mapping[str, Any], number: int, integration: int, x: int, y: int
+    ) -> Response:
+        reader, _session = self._review.get(number)
+        ny, nx = reader.exposure.frame
+        if not (0 <= x < nx and 0 <= y < ny):
+            raise IndexError(f"pixel ({x}, {y}): expected x 0 to {nx - 1} and y 0 to {ny - 1}")
+        ramp = reader.pixel(integration, x, y)
+        return JSONResponse(
+            {"values": ramp.values, "flags": ramp.flags, "pixelFlags": ramp.pixel_flags}
+        )
+
+    def mask(self, body: Mapping[str, Any], number: int, integration: int, group: int) -> Response:
+        """Return the pixels that the step would mask in this frame, one bit each."""
+        reader, session = self._review.get(number)
+        showers = list(session.accepted)
+        if body.get("extra") is not None:
+            showers.append(Shower.from_mapping(body["extra"]))
+        shape = reader.exposure.shape
+        plane = np.zeros(shape[-2:], np.uint8)
+        marks = [
+            mark
+            for mark in footprints(showers, shape)
+            if mark.integration == integration and mark.groups.start <= group < mark.groups.stop
+        ]
+        single = [_on_one_frame(mark) for mark in marks]
+        set_bits(plane, single, [1] * len(single))
+        return _packed(compress(np.packbits(plane, bitorder="little").tobytes()), {})
+
+    def change(self, body: Mapping[str, Any], number: int) -> Response:
+        _, session = self._review.get(number)
+        revision = body.get("revision")
+        kind = body.get("change")
+        added = None
+        with self._review.locked():
+            if kind == "add":
+                added = session.add(Shower.from_mapping(body["shower"]), revision=revision)
+            elif kind == "edit":
+                session.edit(body["id"], dict(body["values"]), revision=revision)
+            elif kind == "status":
+                session.set_status(body["ids"], body["status"], revision=revision)
+            elif kind == "remove":
+                session.remove(body["id"], revision=revision)
+            elif kind == "undo":
+                session.undo(revision=revision)
+            elif kind == "redo":
+                session.redo(revision=revision)
+            elif kind == "reload":
+                session.reload()
+            else:
+                raise ShowermaskError(f"change is {kind!r}, expected add, edit, status, remove …")
+        return JSONResponse({"state": _state(session), "added": added})
+
+    def save(self, body: Mapping[str, Any], number: int) -> Response:
+        _, session = self._review.get(number)
+        with self._review.locked():
+            session.save(reviewer=body.get("reviewer"), force=bool(body.get("force")))
+        return JSONResponse({"state": _state(session)})
+
+    def apply(self, _: Mapping[str, Any], number: int) -> Response:
+        from showermask.review.applying import apply_regions
+
+        reader, session = self._review.get(number)
+        if session.is_dirty:
+            raise ShowermaskError("there are unsaved marks; save them first")
+        reader.exposure.refuse_raw()
+        product, lines = apply_regions(reader.path, session.path)
+        return JSONResponse({"product": product.name, "folder": str(product.parent), "log": lines})
+
+
+def _on_one_frame(mark: Any) -> Any:
+    from dataclasses import replace
+
+    return replace(mark, integration=0, groups=slice(0, 1))
+
+
+def _state(session: ReviewSession) -> dict[str, Any]:
+    return {
+        "revision": session.revision,
+        "showers": [
+            {
+                "id": mark.id,
+                **mark.shower.to_mapping(),
+                "status": str(mark.shower.status),
+            }
+            for mark in session.marks
+        ],
+        "isDirty": session.is_dirty,
+        "canUndo": session.can_undo,
+        "canRedo": session.can_redo,
+        "recovered": session.recovered,
+        "reviewer": session.reviewer,
+    }
+
+
+def _packed(data: bytes, headers: dict[str, str]) -> Response:
+    return Response(
+        data,
+        media_type="application/octet-stream",
+        headers={"Content-Encoding": "gzip", "Cache-Control": "no-store", **headers},
+    )
+
+
+async def _answer(handler: Callable[..., Response], token: str, request: Request) -> Response:
+    """Check the token, read the body, run the handler in a thread, and put errors in words."""
+    given = request.headers.get(TOKEN_HEADER, "")
+    if not hmac.compare_digest(given.encode(), token.encode()):
+        return _refuse(403, "the token is missing or wrong; open the address that was printed")
+    try:
+        body = await _json_body(request)
+        return await run_in_threadpool(handler, body, **request.path_params)
+    except ClientDisconnect:
+        return Response(status_code=499)
+    except (IndexError, ShowermaskError) as error:
+        status, kind = next(
+            (status, kind) for type_, status, kind in _ERRORS if isinstance(error, type_)
+        )
+        return _refuse(status, str(error), kind=kind)
+    except (KeyError, TypeError) as error:
+        return _refuse(422, f"the request is not understood ({error})")
+
+
+#: HTTP status and kind of each error, the first that fits.
+_ERRORS: tuple[tuple[type[Exception], int, str], ...] = (
+    (IndexError, 404, "error"),
+    (StaleError, 409, "stale"),
+    (ChangedOnDiskError, 409, "changed"),
+    (ShowermaskError, 422, "error"),
+)
+
+
+async def _json_body(request: Request) -> Mapping[str, Any]:
+    if request.method != "POST":
+        return {}
+    data = await request.body()
+    try:
+        body = json.loads(data) if data else {}
+    except ValueError as error:
+        raise ShowermaskError(f"the request is not JSON ({error})") from error
+    if not isinstance(body, dict):
+        raise ShowermaskError("the request is not a JSON object")
+    return body
+
+
+def _refuse(status: int, sentence: str, *, kind: str = "error") -> Response:
+    return JSONResponse({"error": sentence, "kind": kind}, status_code=status)
+
+
+def _http_error(_: Request, error: Exception) -> Response:
+    status = getattr(error, "status_code", 500)
+    return _refuse(status, str(getattr(error, "detail", "error")))
+
+
+def _static_names() -> list[str]:
+    folder = resources.files("showermask.review") / "static"
+    return sorted(
+        entry.name for entry in folder.iterdir() if Path(entry.name).suffix in _MEDIA_TYPES
+    )
+
+
+def _static(name: str) -> Callable[[Request], Response]:
+    content = (resources.files("showermask.review") / "static" / name).read_bytes()
+    media_type = _MEDIA_TYPES[Path(name).suffix]
+
+    def send(_: Request) -> Response:
+        return Response(content, media_type=media_type, headers={"Cache-Control": "no-cache"})
+
+    return send
+
+
+class _SecurityHeaders:
+    """Add the security headers to every answer."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                extra = [(k.lower().encode(), v.encode()) for k, v in _SECURITY_HEADERS.items()]
+                message["headers"] = [*message.get("headers", []), *extra]
+            await send(message)
+
+        await self._app(scope, receive, send_with_headers)
+
+
+class _BodyLimit:
+    """Refuse bodies that are larger than any request of the page."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        received = 0
+
+        async def receive_limited() -> Message:
+            nonlocal received
+            message = await receive()
+            received += len(message.get("body", b""))
+            if received > _MAX_BODY:
+                raise HTTPException(413, f"the request has more than {_MAX_BODY} bytes")
+            return message
+
+        await self._app(scope, receive_limited, send)
+
+
+def serve(
+    review: Review,
+    *,
+    port: int = 0,
+    base_url: str = "/",
+    open_browser: bool = True,
+    allowed_hosts: tuple[str, ...] = (),
+    announce: Callable[[str], None] = print,
+) -> None:
+    """Serve the review page until interrupted.
+
+    Parameters
+    ----------
+    review : Review
+        What is reviewed.
+    port : int, optional
+        Port on 127.0.0.1; a free one without it.
+    base_url : str, optional
+        Prefix under which a proxy shows the page.
+    open_browser : bool, optional
+        Whether to open a browser, where there is one.
+    allowed_hosts : tuple of str, optional
+        Further host names that requests may carry.
+    announce : callable, optional
+        Takes the lines that tell where the page is.
+
+    Raises
+    ------
+    ShowermaskError
+        When the port is taken.
+    """
+    token = secrets.token_urlsafe(24)
+    app = make_app(review, token=token, base_url=base_url, allowed_hosts=allowed_hosts)
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind(("127.0.0.1", port))
+        listener.listen()  # so that the address works from the moment it is printed
+    except OSError as error:
+        raise ShowermaskError(
+            f"port {port} can't be used ({error.strerror}); try another"
+        ) from error
+    port = listener.getsockname()[1]
+    url = f"http://127.0.0.1:{port}/#token={token}"
+    announce(f"Review at  {url}")
+    if base_url.strip("/"):
+        announce(f"Behind the proxy:  /{base_url.strip('/')}/#token={token}")
+    announce(f"From another machine:  ssh -L {port}:127.0.0.1:{port} {socket.gethostname()}")
+    announce("Ctrl-C ends the review; unsaved marks are kept in a draft.")
+    if open_browser:
+        with suppress(webbrowser.Error):
+            threading.Timer(0.5, webbrowser.open, [url]).start()
+    config = uvicorn.Config(app, log_level="warning", lifespan="off", timeout_graceful_shutdown=2)
+    server = uvicorn.Server(config)
+    with listener, suppress(KeyboardInterrupt):
+        server.run(sockets=[listener])

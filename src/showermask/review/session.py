@@ -1,0 +1,325 @@
+"""The state of a review: showers, undo and redo, draft and file. Knows nothing of HTTP.
+
+Every change makes a new tuple of marks; undo and redo move between them. A draft beside the region
+file follows every change, so that a closed tab or a killed server loses nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from showermask.exceptions import RegionFileError, ShowermaskError
+from showermask.exposure import Exposure
+from showermask.regionfile import RegionFile, read_regions, write_regions
+from showermask.shower import Shower, Status
+
+__all__ = ["ChangedOnDiskError", "Mark", "ReviewSession", "StaleError"]
+
+
+class StaleError(ShowermaskError):
+    """A change that was made to an older state than the present one."""
+
+
+class ChangedOnDiskError(ShowermaskError):
+    """A region file that somebody else has written since it was read."""
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A shower under review.
+
+    Parameters
+    ----------
+    id : int
+        Number that the shower keeps for the length of the session.
+    shower : Shower
+        What it is at present.
+    """
+
+    id: int
+    shower: Shower
+
+
+class ReviewSession:
+    """The review of one exposure.
+
+    Parameters
+    ----------
+    exposure : Exposure
+        What is reviewed.
+    path : `~pathlib.Path`
+        The region file; need not exist.
+    reviewer : str
+        Name to write into the file.
+
+    Raises
+    ------
+    RegionFileError
+        When the region file is not valid or does not fit the exposure.
+    """
+
+    def __init__(self, exposure: Exposure, path: Path, *, reviewer: str = "") -> None:
+        self.exposure = exposure
+        self.path = path
+        self.reviewer = reviewer
+        self.revision = 0
+        self.recovered = False
+        self._next_id = 0
+        self._undone: list[tuple[Mark, ...]] = []
+        self._past: list[tuple[Mark, ...]] = []
+        self._file = self._read(path) if path.exists() else None
+        self.marks: tuple[Mark, ...] = self._number(self._file.showers if self._file else ())
+        self._saved = self.marks
+        self._recover()
+
+    @property
+    def draft_path(self) -> Path:
+        """Where unsaved marks are kept: a hidden file beside the region file."""
+        return self.path.with_name(f".{self.path.stem}.draft.yaml")
+
+    @property
+    def is_dirty(self) -> bool:
+        """Whether there is anything to save."""
+        return self.marks != self._saved
+
+    @property
+    def can_undo(self) -> bool:
+        """Whether there is anything to undo."""
+        return bool(self._past)
+
+    @property
+    def can_redo(self) -> bool:
+        """Whether there is anything to redo."""
+        return bool(self._undone)
+
+    @property
+    def accepted(self) -> tuple[Shower, ...]:
+        """The showers that would be masked."""
+        return tuple(mark.shower for mark in self.marks if mark.shower.is_accepted)
+
+    def add(self, shower: Shower, *, revision: int | None = None) -> int:
+        """Add a shower.
+
+        Parameters
+        ----------
+        shower : Shower
+            The shower.
+        revision : int, optional
+            The revision that the change was made to; any without it.
+
+        Returns
+        -------
+        int
+            The number of the new mark.
+
+        Raises
+        ------
+        StaleError
+            When the state has moved on from ``revision``.
+        RegionFileError
+            When the shower lies outside the exposure.
+        """
+        self._check_revision(revision)
+        self._check_fits(shower)
+        (mark,) = self._number([shower])
+        self._change((*self.marks, mark))
+        return mark.id
+
+    def edit(self, mark_id: int, changes: dict[str, Any], *, revision: int | None = None) -> None:
+        """Change attributes of a shower.
+
+        Parameters
+        ----------
+        mark_id : int
+            Number of the mark.
+        changes : dict
+            New values, by attribute.
+        revision : int, optional
+            The revision that the change was made to.
+        """
+        self._check_revision(revision)
+        shower = Shower.from_mapping({**self._find(mark_id).shower.to_mapping(), **changes})
+        self._check_fits(shower)
+        self._change(tuple(Mark(m.id, shower) if m.id == mark_id else m for m in self.marks))
+
+    def set_status(
+        self, mark_ids: Sequence[int], status: Status | str, *, revision: int | None = None
+    ) -> None:
+        """Accept or reject showers, as one change.
+
+        Parameters
+        ----------
+        mark_ids : sequence of int
+            Numbers of the marks.
+        status : Status or str
+            What is said of them.
+        revision : int, optional
+            The revision that the change was made to.
+        """
+        self._check_revision(revision)
+        chosen = {self._find(mark_id).id for mark_id in mark_ids}
+        if status not in set(Status):
+            raise ShowermaskError(f"status is {status!r}, expected one of {', '.join(Status)}")
+        new = Status(status)
+        self._change(
+            tuple(
+                Mark(m.id, replace(m.shower, status=new)) if m.id in chosen else m
+                for m in self.marks
+            )
+        )
+
+    def remove(self, mark_id: int, *, revision: int | None = None) -> None:
+        """Delete a shower.
+
+        Parameters
+        ----------
+        mark_id : int
+            Number of the mark.
+        revision : int, optional
+            The revision that the change was made to.
+        """
+        self._check_revision(revision)
+        gone = self._find(mark_id)
+        self._change(tuple(mark for mark in self.marks if mark is not gone))
+
+    def undo(self, *, revision: int | None = None) -> None:
+        """Take the last change back; nothing happens where there is none."""
+        self._check_revision(revision)
+        self._move(self._past, self._undone)
+
+    def redo(self, *, revision: int | None = None) -> None:
+        """Make the change again that was last taken back."""
+        self._check_revision(revision)
+        self._move(self._undone, self._past)
+
+    def save(self, *, reviewer: str | None = None, force: bool = False) -> None:
+        """Write the region file and drop the draft.
+
+        Parameters
+        ----------
+        reviewer : str, optional
+            Name to write; that of the session without it.
+        force : bool, optional
+            Whether to write over a file that has changed since it was read.
+
+        Raises
+        ------
+        ChangedOnDiskError
+            When the file has changed on disk, and ``force`` is not given.
+        """
+        known = self._file.sha256 if self._file else None
+        if not force and self._disk_hash() != known:
+            raise ChangedOnDiskError(
+                f"{self.path.name}: was changed by somebody else since it was read; "
+                "saving would lose that, reload it or overwrite it"
+            )
+        self.reviewer = self.reviewer if reviewer is None else reviewer
+        write_regions(self.path, self.to_regions())
+        self._file = read_regions(self.path)
+        self._saved = self.marks
+        self.recovered = False
+        self.draft_path.unlink(missing_ok=True)
+
+    def reload(self) -> None:
+        """Take the file as it is on disk, as a change that can be undone."""
+        self._file = self._read(self.path) if self.path.exists() else None
+        marks = self._number(self._file.showers if self._file else ())
+        self._saved = marks
+        self._change(marks)
+
+    def to_regions(self) -> RegionFile:
+        """Return the region file of the present state."""
+        shape = self.exposure.shape
+        return RegionFile(
+            showers=tuple(mark.shower for mark in self.marks),
+            exposure=self.exposure.root,
+            shape=(shape[0], shape[1], shape[2], shape[3])
+            if len(shape) == 4
+            else (self._file.shape if self._file else None),
+            subarray=self.exposure.subarray,
+            reviewer=self.reviewer or (self._file.reviewer if self._file else None),
+            reviewed=datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+        )
+
+    def _read(self, path: Path) -> RegionFile:
+        regions = read_regions(path)
+        exposure = self.exposure
+        ny, nx = exposure.frame
+        regions.check_fits(
+            root=exposure.root,
+            subarray=exposure.subarray,
+            nints=exposure.nints,
+            ngroups=exposure.ngroups,
+            ny=ny,
+            nx=nx,
+        )
+        return regions
+
+    def _recover(self) -> None:
+        """Take up a draft that was left behind, as a change that can be undone."""
+        if not self.draft_path.exists():
+            return
+        try:
+            draft = self._read(self.draft_path)
+        except RegionFileError:
+            # A draft that can't be used is set aside, not lost.
+            self.draft_path.replace(self.draft_path.with_suffix(".broken.yaml"))
+            return
+        if tuple(mark.shower for mark in self.marks) == draft.showers:
+            self.draft_path.unlink()
+            return
+        self.recovered = True
+        self._change(self._number(draft.showers))
+
+    def _number(self, showers: Sequence[Shower]) -> tuple[Mark, ...]:
+        first = self._next_id
+        self._next_id += len(showers)
+        return tuple(Mark(first + i, shower) for i, shower in enumerate(showers))
+
+    def _find(self, mark_id: int) -> Mark:
+        for mark in self.marks:
+            if mark.id == mark_id:
+                return mark
+        raise StaleError(f"shower {mark_id} is not there any more; it was deleted meanwhile")
+
+    def _check_revision(self, revision: int | None) -> None:
+        if revision is not None and revision != self.revision:
+            raise StaleError(
+                f"revision {revision} is out of date, the review is at {self.revision}: "
+                "it was changed in another tab"
+            )
+
+    def _check_fits(self, shower: Shower) -> None:
+        nints, ngroups = self.exposure.nints, self.exposure.ngroups
+        RegionFileError.raise_if(
+            [f"{name} {text}" for name, text in shower.misfits(nints=nints, ngroups=ngroups)]
+        )
+
+    def _change(self, marks: tuple[Mark, ...]) -> None:
+        self._past.append(self.marks)
+        self._undone.clear()
+        self._set(marks)
+
+    def _move(self, source: list[tuple[Mark, ...]], target: list[tuple[Mark, ...]]) -> None:
+        if source:
+            target.append(self.marks)
+            self._set(source.pop())
+
+    def _set(self, marks: tuple[Mark, ...]) -> None:
+        self.marks = marks
+        self.revision += 1
+        if self.is_dirty:
+            write_regions(self.draft_path, self.to_regions())
+        else:
+            self.draft_path.unlink(missing_ok=True)
+
+    def _disk_hash(self) -> str | None:
+        try:
+            return hashlib.sha256(self.path.read_bytes()).hexdigest()
+        except FileNotFoundError:
+            return None

@@ -1,0 +1,71 @@
+// Talk to the server: every request carries the token from the address.
+
+const token = new URLSearchParams(location.hash.slice(1)).get("token") ?? "";
+
+export class Refusal extends Error {
+  constructor(status, body) {
+    super(body.error ?? `the server answered ${status}`);
+    this.status = status;
+    this.kind = body.kind;
+  }
+}
+
+async function ask(path, options = {}) {
+  let answer;
+  try {
+    answer = await fetch(`api/${path}`, {
+      ...options,
+      headers: { "X-Showermask-Token": token, ...options.headers },
+    });
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new Refusal(0, { error: "the server does not answer; is it still running?", kind: "gone" });
+  }
+  if (!answer.ok) throw new Refusal(answer.status, await answer.json().catch(() => ({})));
+  return answer;
+}
+
+export const getJson = async (path) => (await ask(path)).json();
+
+function post(path, body) {
+  return ask(path, {
+    method: "POST",
+    body: JSON.stringify(body),
+    headers: { "Content-Type": "application/json" },
+  });
+}
+
+export const postJson = async (path, body) => (await post(path, body)).json();
+
+export async function getFrame(path, info) {
+  const answer = await ask(path);
+  const bytes = new Uint8Array(await answer.arrayBuffer());
+  const size = bytes.length / 2;
+  const codes = new Uint16Array(size);
+  for (let i = 0; i < size; i += 1) codes[i] = bytes[i] | (bytes[size + i] << 8);
+  return {
+    codes,
+    median: Number(answer.headers.get("X-Median")),
+    mad: Number(answer.headers.get("X-Mad")),
+    codeScale: info.codeScale,
+    linearMads: info.linearMads,
+  };
+}
+
+// Flags of a frame, and which pixels have any.
+export async function getFlags(path, info) {
+  const buffer = await (await ask(path)).arrayBuffer();
+  const wide = buffer.byteLength === 4 * info.nx * info.ny;
+  const flags = wide ? new Uint32Array(buffer) : new Uint8Array(buffer);
+  const flagged = [];
+  for (let i = 0; i < flags.length; i += 1) if (flags[i]) flagged.push(i);
+  return { flags, flagged };
+}
+
+// The pixels that the step would mask, as indices.
+export async function getMask(path, extra, size) {
+  const bits = new Uint8Array(await (await post(path, { extra })).arrayBuffer());
+  const masked = [];
+  for (let i = 0; i < size; i += 1) if (bits[i >> 3] & (1 << (i & 7))) masked.push(i);
+  return masked;
+}

@@ -1,0 +1,118 @@
+"""The exposures to be reviewed, and where their region files are."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from showermask.exceptions import ExposureError, RegionFileError
+from showermask.exposure import product_root
+from showermask.regionfile import find_regions, read_regions
+
+__all__ = ["WorkItem", "find_work"]
+
+#: Of several products of one exposure, the one that shows most.
+_PREFERENCE = ("jump", "ramp", "uncal", "rateints", "rate")
+
+
+@dataclass(frozen=True)
+class WorkItem:
+    """An exposure and its region file.
+
+    Parameters
+    ----------
+    exposure : `~pathlib.Path`
+        The product to look at.
+    regions : `~pathlib.Path`
+        The region file, which need not exist.
+    """
+
+    exposure: Path
+    regions: Path
+
+    @property
+    def root(self) -> str:
+        """Product root of the exposure."""
+        return product_root(self.exposure)
+
+    def progress(self) -> dict[str, object]:
+        """Tell how far the review is.
+
+        Returns
+        -------
+        dict
+            ``state``: ``none``, ``candidates``, ``done`` or ``broken``; ``candidates`` and
+            ``accepted``: how many there are.
+        """
+        if not self.regions.exists():
+            return {"state": "none", "candidates": 0, "accepted": 0}
+        try:
+            regions = read_regions(self.regions)
+        except RegionFileError:
+            return {"state": "broken", "candidates": 0, "accepted": 0}
+        candidates = len(regions.candidates)
+        state = "candidates" if candidates else "done"
+        return {"state": state, "candidates": candidates, "accepted": len(regions.accepted)}
+
+
+def find_work(path: Path, regions: Path | None = None) -> list[WorkItem]:
+    """List what there is to review.
+
+    Parameters
+    ----------
+    path : `~pathlib.Path`
+        An exposure, or a directory of exposures.
+    regions : `~pathlib.Path`, optional
+        The region file, or the directory where region files are and go; beside each exposure
+        without it, or in the working directory where that can't be written to.
+
+    Returns
+    -------
+    list of WorkItem
+        One for each exposure, by name.
+
+    Raises
+    ------
+    ExposureError
+        When there is nothing to review, or one region file is given for several exposures.
+    """
+    if not path.is_dir():
+        return [WorkItem(path, _regions_of(path, regions))]
+    chosen = _best_products(path.iterdir())
+    if not chosen:
+        kinds = ", ".join(f"_{kind}.fits" for kind in _PREFERENCE)
+        raise ExposureError(f"{path}: found no exposure, expected files that end in {kinds}")
+    if regions is not None and not regions.is_dir():
+        raise ExposureError(
+            f"{regions}: is one region file for {len(chosen)} exposures, expected a directory"
+        )
+    return [WorkItem(file, _regions_of(file, regions)) for file in chosen]
+
+
+def _best_products(files: Iterable[Path]) -> list[Path]:
+    """Return the preferred product of each exposure."""
+    best: dict[str, Path] = {}
+    rank = {kind: position for position, kind in enumerate(_PREFERENCE)}
+    for file in sorted(files):
+        kind = file.stem.rpartition("_")[2]
+        if file.suffix != ".fits" or kind not in rank:
+            continue
+        root = product_root(file)
+        if root not in best or rank[kind] < rank[best[root].stem.rpartition("_")[2]]:
+            best[root] = file
+    return [best[root] for root in sorted(best)]
+
+
+def _regions_of(exposure: Path, regions: Path | None) -> Path:
+    if regions is not None and not regions.is_dir():
+        return regions
+    folder = regions or exposure.parent
+    root = product_root(exposure)
+    found = find_regions(root, folder)
+    if found:
+        return found[0]
+    if regions is None and not os.access(folder, os.W_OK):
+        folder = Path()
+    return folder / f"{root}_showers.yaml"

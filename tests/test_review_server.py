@@ -1,0 +1,398 @@
+"""The review server: who may ask, what is answered, and what is refused."""
+
+import gzip
+import json
+import os
+import signal
+import subprocess
+import sys
+import urllib.request
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from starlette.testclient import TestClient
+
+from showermask import read_regions
+from showermask.flagging import footprints
+from showermask.review.server import TOKEN_HEADER, Review, make_app
+from showermask.review.worklist import find_work
+
+TOKEN = "secret"
+COMMAND = Path(sys.executable).with_name("showermask")
+
+
+@pytest.fixture
+def jump(builder, tmp_path):
+    """Return the path of a jump file."""
+    path = tmp_path / "x_jump.fits"
+    replace(builder, readnoise=5.0).model().save(str(path))
+    return path
+
+
+@pytest.fixture
+def app(jump):
+    """Return the application for the jump file."""
+    return make_app(Review(find_work(jump), reviewer="A. Name"), token=TOKEN)
+
+
+@pytest.fixture
+def client(app):
+    """Return a client that has the token."""
+    return TestClient(app, base_url="http://127.0.0.1:8000", headers={TOKEN_HEADER: TOKEN})
+
+
+@pytest.fixture
+def entry(shower):
+    """Return a shower as the page sends it."""
+    return shower.to_mapping()
+
+
+def change(client, kind, number=0, **body):
+    """Ask for a change; return the answer."""
+    return client.post(f"/api/exposures/{number}/change", json={"change": kind, **body})
+
+
+class TestWhoMayAsk:
+    """The token, the host, and what a page may load."""
+
+    @pytest.mark.parametrize("token", [None, "", "wrong", "secret2", "sécret"])
+    def test_without_the_token(self, app, token):
+        """No data without the token of the run."""
+        headers = {} if token is None else {TOKEN_HEADER: token.encode()}
+        client = TestClient(app, base_url="http://localhost", headers=headers)
+        for path in ("exposures", "exposures/0", "exposures/0/frame/0/1"):
+            answer = client.get(f"/api/{path}")
+            assert answer.status_code == 403
+            assert "token is missing or wrong" in answer.json()["error"]
+        assert client.post("/api/exposures/0/change", json={}).status_code == 403
+
+    @pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "0.0.0.0"])
+    def test_other_hosts(self, app, host):
+        """A page elsewhere that points its name here (DNS rebinding) gets nothing."""
+        client = TestClient(app, base_url=f"http://{host}", headers={TOKEN_HEADER: TOKEN})
+        assert client.get("/").status_code == 400
+        assert client.get("/api/exposures").status_code == 400
+
+    @pytest.mark.parametrize("host", ["127.0.0.1:9", "localhost:12345"])
+    def test_this_machine_by_any_port(self, app, host):
+        """A tunnel may have another port at its other end."""
+        assert TestClient(app, base_url=f"http://{host}").get("/").status_code == 200
+
+    def test_allowed_hosts(self, jump):
+        """A proxy that keeps the Host header has to be named."""
+        app = make_app(Review(find_work(jump)), token=TOKEN, allowed_hosts=("hub.example",))
+        assert TestClient(app, base_url="http://hub.example").get("/").status_code == 200
+
+    def test_security_headers(self, client):
+        """The page may load its own files only, is not framed elsewhere, and shares nothing."""
+        for path in ("/", "/app.js", "/api/exposures", "/nope"):
+            headers = client.get(path).headers
+            assert "default-src 'none'" in headers["content-security-policy"]
+            assert "unsafe" not in headers["content-security-policy"]
+            assert headers["x-content-type-options"] == "nosniff"
+            assert "access-control-allow-origin" not in headers
+
+    def test_the_page_loads_nothing_from_elsewhere(self, client):
+        """Links in the page and its scripts are relative, so that any proxy prefix works."""
+        text = client.get("/").text
+        assert 'src="app.js"' in text
+        assert 'href="style.css"' in text
+        assert "http:" not in text
+        assert "https:" not in text
+
+    @pytest.mark.parametrize("base_url", ["/user/me/proxy/8765/", "user/me/proxy/8765"])
+    def test_behind_a_proxy(self, jump, base_url):
+        """The page answers under the prefix, and without it where the proxy strips it."""
+        app = make_app(Review(find_work(jump)), token=TOKEN, base_url=base_url)
+        client = TestClient(app, base_url="http://localhost", headers={TOKEN_HEADER: TOKEN})
+        for prefix in ("/user/me/proxy/8765", ""):
+            assert client.get(f"{prefix}/").status_code == 200
+            assert client.get(f"{prefix}/app.js").status_code == 200
+            assert client.get(f"{prefix}/api/exposures").status_code == 200
+
+
+class TestBadRequests:
+    """Each is refused with a sentence, none with a traceback."""
+
+    @pytest.mark.parametrize(
+        ("path", "sentence"),
+        [
+            ("exposures/1", "exposure 1: expected 0 to 0"),
+            ("exposures/0/frame/1/0", "expected integrations 0 to 0 and groups 0 to 9"),
+            ("exposures/0/frame/0/10", "expected integrations 0 to 0 and groups 0 to 9"),
+            ("exposures/0/dq/7/0", "expected integrations 0 to 0"),
+            ("exposures/0/pixel/0/40/0", "expected x 0 to 39 and y 0 to 31"),
+            ("exposures/99999999999999999999", "expected 0 to 0"),
+        ],
+    )
+    def test_indices(self, client, path, sentence):
+        """An index beyond what there is says what there is."""
+        answer = client.get(f"/api/{path}")
+        assert answer.status_code == 404
+        assert sentence in answer.json()["error"]
+
+    @pytest.mark.parametrize(
+        "path",
+        [
+            "/../pyproject.toml",
+            "/..%2f..%2fserver.py",
+            "/%2e%2e/server.py",
+            "/server.py",
+            "/static/app.js",
+            "//etc/passwd",
+            "/api/exposures/..%2f..%2fetc/frame/0/0",
+            "/api/exposures/-1",
+            "/api/exposures/0x0",
+        ],
+    )
+    def test_paths(self, client, path):
+        """No path from outside becomes a file name."""
+        answer = client.get(path)
+        assert answer.status_code == 404
+        assert "root:" not in answer.text
+
+    @pytest.mark.parametrize(
+        ("body", "sentence"),
+        [
+            (b"{", "is not JSON"),
+            (b"[]", "is not a JSON object"),
+            (b"{}", "change is None, expected add"),
+            (b'{"change": "add"}', "is not understood ('shower')"),
+            (b'{"change": "add", "shower": 5}', "is not understood"),
+            (b'{"change": "add", "shower": {"x": 1}}', "is not understood"),
+            (b'{"change": "remove", "id": 77}', "is not there any more"),
+            (b'{"change": "status", "ids": [], "status": "maybe"}', "maybe"),
+            (b'{"change": "edit", "id": 0, "values": {"nope": 1}}', "is not there any more"),
+        ],
+    )
+    def test_changes(self, client, body, sentence):
+        """A change that makes no sense is refused, and nothing is changed."""
+        answer = client.post("/api/exposures/0/change", content=body)
+        assert 400 <= answer.status_code < 500
+        assert sentence in answer.json()["error"]
+        assert client.get("/api/exposures/0").json()["state"]["showers"] == []
+
+    @pytest.mark.parametrize("bad", [{"x": "NaN"}, {"a": -1}, {"group": 99}, {"x": None}, {"q": 1}])
+    def test_showers(self, client, entry, bad):
+        """A shower is checked as in a region file."""
+        answer = change(client, "add", shower={**entry, **bad})
+        assert answer.status_code == 422
+        assert client.get("/api/exposures/0").json()["state"]["showers"] == []
+
+    @pytest.mark.parametrize("is_declared", [True, False])
+    def test_large_bodies(self, client, is_declared):
+        """A body that no page would send is cut off, also when its length is not told."""
+        chunks = [b"x" * 65536] * 8
+        content = b"".join(chunks) if is_declared else iter(chunks)
+        answer = client.post("/api/exposures/0/change", content=content)
+        assert answer.status_code == 413
+
+    def test_methods(self, client):
+        """Reading is GET, changing is POST."""
+        assert client.get("/api/exposures/0/change").status_code == 405
+        assert client.post("/api/exposures/0").status_code == 405
+
+
+class TestFrames:
+    """Pixels on their way to the page."""
+
+    def test_a_frame(self, client, jump):
+        """The packed frame has two bytes a pixel, and its statistics beside it."""
+        answer = client.get("/api/exposures/0/frame/0/3")
+        assert len(answer.content) == 2 * 32 * 40
+        assert float(answer.headers["x-median"]) == pytest.approx(27.75, abs=3)
+        assert answer.headers["content-encoding"] == "gzip"
+
+    def test_flags(self, client):
+        """Group 0 of a MIRI ramp is DO_NOT_USE."""
+        assert set(client.get("/api/exposures/0/dq/0/0").content) == {1}
+        assert set(client.get("/api/exposures/0/dq/0/1").content) == {0}
+
+    def test_a_pixel(self, client):
+        """Values and flags of all groups."""
+        ramp = client.get("/api/exposures/0/pixel/0/39/31").json()
+        assert len(ramp["values"]) == len(ramp["flags"]) == 10
+
+    def test_the_mask_is_that_of_the_core(self, client, shower, entry):
+        """Accepted showers and the one being placed, on the groups that they mask, by pixel."""
+        change(client, "add", shower=entry)
+        change(client, "add", shower={**entry, "y": 28.0, "status": "candidate"})
+        (mark,) = footprints([shower], (1, 10, 32, 40))
+        expected = np.zeros((32, 40), bool)
+        expected[mark.box] = mark.inside
+        for group, is_masked in ((2, False), (3, True), (9, True)):
+            answer = client.post(f"/api/exposures/0/mask/0/{group}", json={})
+            bits = np.unpackbits(np.frombuffer(answer.content, np.uint8), bitorder="little")
+            np.testing.assert_array_equal(bits.reshape(32, 40), expected & is_masked)
+        extra = {**entry, "x": 5.0, "y": 5.0, "a": 2.0, "b": 2.0, "group": 2}
+        answer = client.post("/api/exposures/0/mask/0/2", json={"extra": extra})
+        assert np.unpackbits(np.frombuffer(answer.content, np.uint8)).sum() == 13
+
+
+class TestReview:
+    """A review from the first mark to the masked product."""
+
+    def test_from_mark_to_product(self, client, jump, shower, entry):
+        """Mark, reject, undo, save, apply: the region file and the product are those of strun."""
+        added = change(client, "add", shower=entry, revision=0).json()
+        change(client, "status", ids=[added["added"]], status="rejected")
+        state = change(client, "undo").json()["state"]
+        assert [s["status"] for s in state["showers"]] == ["accepted"]
+        assert client.post("/api/exposures/0/apply").status_code == 422
+        saved = client.post("/api/exposures/0/save", json={"reviewer": "B. Name"}).json()
+        assert not saved["state"]["isDirty"]
+        regions = read_regions(jump.with_name("x_showers.yaml"))
+        assert (regions.showers, regions.reviewer) == ((shower,), "B. Name")
+        answer = client.post("/api/exposures/0/apply").json()
+        assert answer["product"] == "x_jump_showermask.fits"
+        assert "masked 1 showers" in answer["log"][0]
+        assert (jump.parent / answer["product"]).exists()
+
+    def test_two_tabs(self, client, entry):
+        """The second tab's change to what the first has changed is refused as out of date."""
+        assert change(client, "add", shower=entry, revision=0).status_code == 200
+        answer = change(client, "add", shower=entry, revision=0)
+        assert (answer.status_code, answer.json()["kind"]) == (409, "stale")
+        assert len(client.get("/api/exposures/0").json()["state"]["showers"]) == 1
+
+    def test_a_file_that_changed_on_disk(self, client, entry, write, shower):
+        """Saving over somebody else's work has to be asked for."""
+        change(client, "add", shower=entry)
+        path = write(replace(shower, group=7), name="x_showers.yaml")
+        answer = client.post("/api/exposures/0/save", json={})
+        assert (answer.status_code, answer.json()["kind"]) == (409, "changed")
+        assert client.post("/api/exposures/0/save", json={"force": True}).status_code == 200
+        assert read_regions(path).showers == (shower,)
+
+    def test_raw_ramps_are_not_masked(self, builder, tmp_path, entry):
+        """An uncal can be looked at and marked; applying to it is refused."""
+        builder.raw_model().save(str(tmp_path / "x_uncal.fits"))
+        app = make_app(Review(find_work(tmp_path / "x_uncal.fits")), token=TOKEN)
+        client = TestClient(app, base_url="http://localhost", headers={TOKEN_HEADER: TOKEN})
+        assert client.get("/api/exposures/0").json()["isRaw"]
+        change(client, "add", shower=entry)
+        assert client.post("/api/exposures/0/save", json={}).status_code == 200
+        answer = client.post("/api/exposures/0/apply")
+        assert answer.status_code == 422
+        assert "is a raw ramp" in answer.json()["error"]
+
+    def test_a_directory(self, builder, tmp_path, entry):
+        """Several exposures are listed with how far each is."""
+        for name in ("a", "b"):
+            builder.model().save(str(tmp_path / f"{name}_jump.fits"))
+        app = make_app(Review(find_work(tmp_path)), token=TOKEN)
+        client = TestClient(app, base_url="http://localhost", headers={TOKEN_HEADER: TOKEN})
+        change(client, "add", number=1, shower={**entry, "status": "candidate"})
+        client.post("/api/exposures/1/save", json={})
+        rows = client.get("/api/exposures").json()["exposures"]
+        assert [(row["root"], row["state"]) for row in rows] == [("a", "none"), ("b", "candidates")]
+
+
+class TestCommand:
+    """showermask review, as typed."""
+
+    @pytest.fixture
+    def start(self):
+        """Return a function that starts the command and returns the process and the address."""
+        processes = []
+
+        def run(*arguments):
+            process = subprocess.Popen(
+                [COMMAND, "review", "--no-browser", *map(str, arguments)],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            processes.append(process)
+            return process, process.stdout.readline().split()[-1]
+
+        yield run
+        for process in processes:
+            process.kill()
+            process.communicate()
+
+    def test_prints_where_it_is_and_ends_with_ctrl_c(self, start, jump):
+        """The address has the token in its fragment; the tunnel is told; Ctrl-C is no error."""
+        process, url = start(jump)
+        address, _, token = url.partition("/#token=")
+        assert address.startswith("http://127.0.0.1:")
+        port = address.rpartition(":")[2]
+        assert f"ssh -L {port}:127.0.0.1:{port}" in process.stdout.readline()
+        request = urllib.request.Request(f"{address}/api/exposures", headers={TOKEN_HEADER: token})
+        with urllib.request.urlopen(request) as answer:
+            assert json.load(answer)["exposures"][0]["root"] == "x"
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=10)
+        assert (process.returncode, errors) == (0, "")
+
+    def test_a_client_that_goes_away(self, start, jump):
+        """A connection that is cut in the middle of a request leaves no traceback."""
+        import socket
+
+        process, url = start(jump)
+        address, _, token = url.partition("/#token=")
+        host, port = address.removeprefix("http://").split(":")
+        for request in ("GET /api/exposures/0/frame/0/1", "POST /api/exposures/0/change"):
+            with socket.create_connection((host, int(port))) as connection:
+                connection.sendall(
+                    f"{request} HTTP/1.1\r\nHost: {host}\r\n{TOKEN_HEADER}: {token}\r\n"
+                    "Content-Length: 1000\r\n\r\n{".encode()
+                )
+                linger = (1).to_bytes(4, sys.byteorder) + (0).to_bytes(4, sys.byteorder)
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        with urllib.request.urlopen(f"{address}/") as answer:
+            assert answer.status == 200
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=10)
+        assert errors == ""
+
+    @pytest.mark.parametrize(
+        ("arguments", "sentence"),
+        [
+            (["gone.fits"], "gone.fits: can't be read as FITS"),
+            (["{folder}"], "found no exposure"),
+            (["{jump}", "--regions", "{broken}"], "is not valid YAML"),
+            (["{jump}", "--port", "1"], "port 1 can't be used"),
+        ],
+    )
+    def test_errors(self, jump, tmp_path, arguments, sentence):
+        """What can't be reviewed is one sentence and exit code 1."""
+        if sentence.startswith("port") and os.geteuid() == 0:
+            pytest.skip("root may use any port")
+        (tmp_path / "empty").mkdir()
+        (tmp_path / "broken.yaml").write_text("showers: [")
+        names = {
+            "folder": tmp_path / "empty", "jump": jump, "broken": tmp_path / "broken.yaml",
+        }  # fmt: skip
+        done = subprocess.run(
+            [COMMAND, "review", "--no-browser", *(a.format(**names) for a in arguments)],
+            capture_output=True,
+            text=True,
+            timeout=30,
+        )
+        assert done.returncode == 1
+        assert sentence in done.stderr
+        assert "Traceback" not in done.stderr
+
+    def test_a_port_that_is_taken(self, start, jump):
+        """A second server on the same port says so."""
+        _, url = start(jump)
+        port = url.partition("/#")[0].rpartition(":")[2]
+        done = subprocess.run(
+            [COMMAND, "review", "--no-browser", "--port", port, jump],
+            capture_output=True,
+            text=True,
+            timeout=30,
+        )
+        assert done.returncode == 1
+        assert f"port {port} can't be used" in done.stderr
+
+
+def test_packed_answers_are_gzip(app):
+    """A client that does not unpack gets gzip as announced."""
+    client = TestClient(app, base_url="http://localhost", headers={TOKEN_HEADER: TOKEN})
+    with client.stream("GET", "/api/exposures/0/frame/0/1") as answer:
+        raw = b"".join(answer.iter_raw())
+    assert len(gzip.decompress(raw)) == 2 * 32 * 40
