@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -93,6 +94,26 @@ def test_bad_region_files_give_no_traceback(tmp_path, content, message):
     assert message in done.stderr
     assert all(line.startswith("showermask: ") for line in done.stderr.splitlines())
     assert done.stdout == ""
+
+
+def test_check_refuses_what_the_step_refuses(write, shower, jump, capsys):
+    """Unknown flags, and a mask that is too large, are problems for check as well."""
+    unknown = write(replace(shower, flags=("FOO",)))
+    assert main(["check", str(unknown), str(jump)]) == 1
+    assert "found FOO, expected names among DO_NOT_USE" in capsys.readouterr().err
+    assert main(["check", str(write(replace(shower, a=900, b=900))), str(jump)]) == 1
+    assert "covers 100.0% of the frame" in capsys.readouterr().err
+
+
+def test_a_full_disk_is_one_sentence(write, shower):
+    """When what is printed can't be written, it is said without a traceback."""
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [COMMAND, "check", write(shower)], stdout=full, stderr=subprocess.PIPE, text=True
+        )
+    assert done.returncode == 1
+    assert "No space left" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_the_wrong_exposure(write, shower, jump, capsys):

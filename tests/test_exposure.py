@@ -125,6 +125,20 @@ def test_files_without_science(tmp_path):
         describe_file(tmp_path / "x.fits")
 
 
+def test_headers_with_nonsense(tmp_path):
+    """Values of the wrong type are taken for missing; cards that can't be read are refused."""
+    path = tmp_path / "x_rate.fits"
+    make(datamodels.ImageModel, (8, 9)).save(str(path))
+    with fits.open(path, mode="update") as hdus:
+        hdus[0].header.update(TGROUP="abc", NINTS="many", NGROUPS=True, SUBARRAY=5)
+    exposure = describe_file(path)
+    assert (exposure.group_time, exposure.nints, exposure.ngroups) == (None, None, None)
+    assert exposure.subarray is None
+    path.write_bytes(path.read_bytes().replace(b"DATAMODL= 'ImageModel", b"DATAMODL= I'ageModel "))
+    with pytest.raises(ExposureError, match="can't be read as FITS"):
+        describe_file(path)
+
+
 @pytest.mark.parametrize("content", [None, b"", b"nonsense" * 1000])
 def test_unreadable_files(tmp_path, content):
     """A missing, empty or foreign file is refused by name."""
@@ -135,12 +149,18 @@ def test_unreadable_files(tmp_path, content):
         describe_file(path)
 
 
-def test_segments_do_not_know_their_number_of_integrations():
-    """The rate of a segment has NINTS of the whole exposure, which says nothing about the file."""
+def test_the_number_of_integrations_is_that_of_the_segment():
+    """The rate of a segment has NINTS of the whole exposure; INTSTART and INTEND are its own."""
     model = make(datamodels.ImageModel, (8, 9))
     model.meta.exposure.nints = 10
     assert describe_model(model).nints == 10
-    model.meta.exposure.integration_start = 11
+    model.meta.exposure.integration_start = 1
+    assert describe_model(model).nints == 10
+    model.meta.exposure.integration_end = 4
+    assert describe_model(model).nints == 4
+    model.meta.exposure.integration_start = 3
+    assert describe_model(model).nints == 2
+    model.meta.exposure.integration_end = None
     assert describe_model(model).nints is None
 
 

@@ -224,6 +224,17 @@ class TestDropInPipeline:
         )
         assert_files_masked()
 
+    def test_a_pipeline_that_is_run_twice_forgets(self, uncal, regions):
+        """Products of a second exposure do not carry the record of the first."""
+        pipeline = Detector1ShowersPipeline()
+        pipeline.manual_shower_mask.region_file = str(regions)
+        first = pipeline.run(str(uncal))
+        pipeline.manual_shower_mask.skip = True
+        second = pipeline.run(str(uncal))
+        assert first.meta.cal_step.manual_shower_mask == "COMPLETE"
+        assert second.meta.cal_step.manual_shower_mask == "SKIPPED"
+        assert not np.any(np.isnan(second.data))
+
     def test_likely_leaves_nothing_unflagged(self, uncal, write):
         """LIKELY makes NaN without DO_NOT_USE when one good group is left; ours flags them."""
         only = Shower(integration=0, group=2, x=20, y=15, a=9, b=5, theta=30)
@@ -299,6 +310,13 @@ class TestStandalone:
             **{REGIONS_VARIABLE: "regions"},
         )
         assert_files_masked("masked")
+
+    def test_from_a_masked_ramp_to_rate(self, strun, products, regions):
+        """The rate of a ramp that was masked before carries that ramp's record."""
+        strun("manual_shower_mask", f"{ROOT}_jump.fits", f"--region_file={regions}")
+        strun(CONFIG / "jump_to_rate.asdf", f"{ROOT}_jump_showermask.fits", "--output_dir=masked")
+        assert fits.getval(f"masked/{ROOT}_rate.fits", "S_SHWMSK") == "COMPLETE"
+        assert fits.getval(f"masked/{ROOT}_rate.fits", "SHWMFILE") == regions.name
 
     def test_stock_ramp_fit_on_the_product(self, strun, products, regions):
         """With the input's own suffix in another folder, stock names come out."""

@@ -1,5 +1,6 @@
 """ManualShowerMaskStep by itself: planes, bits, look-up, refusals, names, provenance."""
 
+import contextlib
 import hashlib
 import logging
 import shutil
@@ -185,6 +186,13 @@ class TestRefusals:
         assert digest(path) == before
         assert list(tmp_path.glob("*.fits")) == [path]
 
+    def test_a_cap_that_is_not_a_number(self, ramp, write, shower):
+        """NaN does not switch the cap off."""
+        with pytest.raises(MaskTooLargeError):
+            ManualShowerMaskStep.call(
+                ramp, region_file=str(write(shower)), max_masked_fraction=float("nan")
+            )
+
     def test_associations(self, write, shower, saved, tmp_path):
         """One exposure at a time."""
         asn = tmp_path / "x_asn.json"
@@ -228,13 +236,13 @@ class TestRefusals:
 
     def test_a_missing_region_file(self, ramp):
         """An explicit region file that is not there is an error."""
-        with pytest.raises(RegionFileError, match=r"gone.yaml: can't be read"):
+        with pytest.raises(RegionFileError, match="gone.yaml: does not exist, expected"):
             ManualShowerMaskStep.call(ramp, region_file="gone.yaml")
 
     def test_a_missing_file_in_the_environment(self, ramp, monkeypatch):
         """A slip in the variable does not leave showers unmasked."""
         monkeypatch.setenv(REGIONS_VARIABLE, "gone/")
-        with pytest.raises(RegionFileError, match="gone"):
+        with pytest.raises(RegionFileError, match="gone/: does not exist"):
             ManualShowerMaskStep.call(ramp)
 
 
@@ -399,6 +407,35 @@ class TestOutputs:
             )
         assert digest(saved) == before
 
+    def test_the_file_of_a_model_is_not_overwritten(self, saved, write, shower, tmp_path):
+        """A model does not tell its folder; a file of its name is never replaced."""
+        before = digest(saved)
+        (tmp_path / "elsewhere").mkdir()
+        with datamodels.open(saved) as model, contextlib.chdir(tmp_path / "elsewhere"):
+            step = ManualShowerMaskStep(region_file=str(write(shower)), suffix="jump")
+            step.save_results, step.output_dir = True, str(tmp_path)
+            with pytest.raises(OutputError, match="is the input"):
+                step.run(model)
+        assert digest(saved) == before
+
+    def test_a_step_that_is_run_twice_names_each_product(self, ramp, write, shower, tmp_path):
+        """An instance, as a hook in a loop over exposures is, does not keep the first name."""
+        step = ManualShowerMaskStep(region_file=str(write(shower)))
+        step.save_results = True
+        for name in ("a_jump.fits", "b_rate.fits"):
+            model = ramp if name == "a_jump.fits" else datamodels.ImageModel((32, 40))
+            model.meta.filename = name
+            step.run(model)
+        products = {path.name for path in tmp_path.glob("*_showermask.fits")}
+        assert products == {"a_jump_showermask.fits", "b_rate_showermask.fits"}
+
+    def test_links_are_replaced_not_followed(self, saved, write, shower, tmp_path):
+        """A product in whose place a link is leaves the link's target alone."""
+        (tmp_path / "precious.fits").write_text("precious")
+        (tmp_path / f"{ROOT}_jump_showermask.fits").symlink_to("precious.fits")
+        ManualShowerMaskStep.call(str(saved), region_file=str(write(shower)), save_results=True)
+        assert (tmp_path / "precious.fits").read_text() == "precious"
+
     def test_a_product_that_is_up_to_date_is_left_alone(self, saved, write, shower, messages):
         """Masking a product again with the same file leaves it to the byte."""
         region_file = str(write(shower))
@@ -432,7 +469,7 @@ class TestOutputs:
             raise OSError(28, "No space left on device")
 
         monkeypatch.setattr(datamodels.RampModel, "save", fail)
-        with pytest.raises(OSError, match="No space left"):
+        with pytest.raises(OutputError, match=r"can't be written .*No space left"):
             ManualShowerMaskStep.call(str(saved), region_file=region_file, save_results=True)
         names = sorted(path.name for path in saved.parent.iterdir())
         assert names == [f"{ROOT}_jump.fits", "regions.yaml"]
@@ -498,6 +535,13 @@ class TestProvenance:
         masked = ManualShowerMaskStep.call(ramp, region_file=str(write(shower)))
         again = ManualShowerMaskStep.call(masked)
         assert again.meta.cal_step.manual_shower_mask == "COMPLETE"
+
+    def test_an_empty_region_file_does_not_hide_an_earlier_mask(self, ramp, write, shower):
+        """Masking nothing leaves the record of what was masked."""
+        masked = ManualShowerMaskStep.call(ramp, region_file=str(write(shower)))
+        again = ManualShowerMaskStep.call(masked, region_file=str(write(name="none.yaml")))
+        cards = {card[0]: card[1] for card in again.instance["extra_fits"]["PRIMARY"]["header"]}
+        assert (cards["SHWMFILE"], cards["SHWMNSHW"]) == ("regions.yaml", 1)
 
     def test_names_that_fits_headers_cannot_hold(self, ramp, write, shower, tmp_path):
         """A region file may have any name; FITS headers are ASCII."""

@@ -30,9 +30,9 @@ def whole_file(path: str | os.PathLike[str]) -> Iterator[Path]:
     Raises
     ------
     OutputError
-        When the folder does not exist or can't be written to.
+        When the folder does not exist, can't be written to, or the disk is full.
     """
-    target = Path(path).resolve()
+    target = Path(path)
     if target.is_dir():
         raise OutputError(f"{path}: is a directory, expected the name of a file to write")
     try:
@@ -43,6 +43,9 @@ def whole_file(path: str | os.PathLike[str]) -> Iterator[Path]:
             "expected an existing folder with write permission"
         ) from error
     with staging:
-        draft = Path(staging.name) / Path(path).name
-        yield draft
-        draft.replace(target)
+        draft = Path(staging.name) / target.name
+        try:
+            yield draft
+            draft.replace(target)
+        except OSError as error:
+            raise OutputError(f"{path}: can't be written ({error}); nothing was changed") from error

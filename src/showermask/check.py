@@ -5,8 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from showermask.exposure import Exposure, Product
-from showermask.flagging import Footprint, count_samples, footprints, measure
+from showermask.exposure import Exposure, Product, known_flags
+from showermask.flagging import (
+    MAX_MASKED_FRACTION,
+    Footprint,
+    bits_of,
+    check_coverage,
+    count_samples,
+    footprints,
+    measure,
+)
 from showermask.regionfile import RegionFile
 
 __all__ = ["describe_mask", "describe_regions", "has_rate_left"]
@@ -54,6 +62,10 @@ def describe_mask(regions: RegionFile, exposure: Exposure) -> Iterator[str]:
     ------
     RegionFileError
         When the file does not fit the exposure.
+    FlagError
+        When a shower names a flag that the exposure does not have.
+    MaskTooLargeError
+        After the table, when the step would refuse the mask for its size.
     """
     ny, nx = exposure.frame
     regions.check_fits(
@@ -64,8 +76,10 @@ def describe_mask(regions: RegionFile, exposure: Exposure) -> Iterator[str]:
         ny=ny,
         nx=nx,
     )
+    _check_flags(regions, exposure)
     marks = footprints(regions.accepted, exposure.shape)
-    yield f"{exposure.name}: {exposure.product.value} of shape {exposure.shape}"
+    raw = ", raw: for the step inside calwebb_detector1" if exposure.is_raw else ""
+    yield f"{exposure.name}: {exposure.product.value} of shape {exposure.shape}{raw}"
     yield ""
     yield "  #  int  groups      x       y       a       b   theta  pixels  groups lost   time lost"
     for position, mark in zip(_positions(regions), marks, strict=True):
@@ -77,6 +91,14 @@ def describe_mask(regions: RegionFile, exposure: Exposure) -> Iterator[str]:
         f"total of {coverage.showers}: {coverage.pixels} pixels, "
         f"at most {coverage.fraction:.2%} of a frame, {samples:.3%} of all {_samples_of(exposure)}"
     )
+    check_coverage(coverage, MAX_MASKED_FRACTION)
+
+
+def _check_flags(regions: RegionFile, exposure: Exposure) -> None:
+    named = [shower for shower in regions.accepted if shower.flags is not None]
+    for shower in named:
+        plane = exposure.product.plane
+        bits_of(shower.flags or (), known_flags(exposure.product), f"{regions.name}: {plane}")
 
 
 def has_rate_left(groups: slice, ngroups: int) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,16 +27,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     int
         Exit code: 0 when all is well, 1 for a problem that was reported, 2 for wrong usage.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a name may hold any character
     options = _parser().parse_args(arguments)
     try:
         code: int = options.run(options)
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except ShowermaskError as error:
         for problem in error.problems:
             print(f"showermask: {problem}", file=sys.stderr)
         return 1
     except BrokenPipeError:  # the reader, such as head, has seen enough
         sys.stderr.close()
+        return 1
+    except OSError as error:
+        print(f"showermask: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("showermask: interrupted", file=sys.stderr)

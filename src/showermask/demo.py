@@ -81,10 +81,11 @@ def run_demo(folder: Path) -> Iterator[str]:
     str
         Lines of text.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"{folder}: can't be made a folder ({error.strerror})") from error
+    for path in (folder, *(folder / name for name in _MASKS)):
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(f"{path}: can't be made a folder ({error.strerror})") from error
     ramp_path = folder / f"{_ROOT}_jump.fits"
     regions_path = folder / f"{_ROOT}_showers.yaml"
     picture_path = folder / "showermask-demo.png"
@@ -144,7 +145,6 @@ def _fit(name: str, ramp_path: Path, regions_path: Path, folder: Path) -> _Fit:
             marks = footprints(_SHOWERS.values(), ramp.groupdq.shape)
             set_bits(ramp.groupdq, marks, [_JUMP_DET] * len(marks))
     rate, _ = RampFitStep.call(ramp, configure_log=False)
-    (folder / name).mkdir(exist_ok=True)
     _save(rate, folder / name / f"{_ROOT}_rate.fits")
     return _Fit(rate=rate.data, dq=rate.dq)
 

@@ -77,11 +77,12 @@ class Ellipse:
         dx = np.arange(columns.start, columns.stop, dtype=np.float64) - self.x
         along_a = dx * cos + dy * sin
         along_b = -(dx * sin) + dy * cos
-        along_a /= self.a
-        along_b /= self.b
-        along_a *= along_a
-        along_b *= along_b
-        along_a += along_b
+        with np.errstate(over="ignore"):  # of the tiniest axes: infinitely far out is outside
+            along_a /= self.a
+            along_b /= self.b
+            along_a *= along_a
+            along_b *= along_b
+            along_a += along_b
         return along_a <= 1.0
 
     @property

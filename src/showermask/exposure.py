@@ -62,6 +62,20 @@ _TAKEN = (
     "or a rate or cal (ImageModel, IFUImageModel)"
 )
 
+#: FITS keywords of the primary header that are looked at.
+_KEYWORDS = {
+    "resampled": "S_RESAMP",
+    "num_superstripe": "SSTR_NST",
+    "nints": "NINTS",
+    "ngroups": "NGROUPS",
+    "first_integration": "INTSTART",
+    "last_integration": "INTEND",
+    "subarray": "SUBARRAY",
+    "group_time": "TGROUP",
+    "integration_time": "EFFINTTM",
+    "exposure_time": "EFFEXPTM",
+}
+
 _DMS_ROOT = re.compile(r"jw\d{11}_[0-9a-z]{5}_\d{5}(?:-seg\d{3})?_[0-9a-z]+")
 _SUFFIX = re.compile(
     r"(?:_(?:uncal|ramp|jump|rate|rateints|cal|calints|crf|crfints|bsub|bsubints"
@@ -154,6 +168,7 @@ def describe_model(model: Any, *, path: str | os.PathLike[str] | None = None) ->
         nints=_get(model, "meta", "exposure", "nints"),
         ngroups=_get(model, "meta", "exposure", "ngroups"),
         first_integration=_get(model, "meta", "exposure", "integration_start"),
+        last_integration=_get(model, "meta", "exposure", "integration_end"),
         subarray=_get(model, "meta", "subarray", "name"),
         group_time=_get(model, "meta", "exposure", "group_time"),
         integration_time=_get(model, "meta", "exposure", "integration_time"),
@@ -188,23 +203,17 @@ def describe_file(path: str | os.PathLike[str]) -> Exposure:
             science = hdus["SCI"] if "SCI" in hdus else None  # noqa: SIM401  # an HDUList has no get
             shape = None if science is None else tuple(science.shape)
             model_type = primary.get("DATAMODL") or _guessed_model_type(hdus, shape)
-    except OSError as error:
-        reason = error.strerror or str(error).splitlines()[0]
-        raise ExposureError(f"{file}: can't be read as FITS ({reason})") from error
+            values = {name: primary.get(key) for name, key in _KEYWORDS.items()}
+    except (OSError, ValueError, TypeError, AttributeError, KeyError, fits.VerifyError) as error:
+        reason = getattr(error, "strerror", None) or str(error).strip() or type(error).__name__
+        sentence = reason.splitlines()[0]
+        raise ExposureError(f"{file}: can't be read as FITS ({sentence})") from error
     return _describe(
         filename=file,
         is_file=True,
         model_type=model_type,
         shape=shape,
-        resampled=primary.get("S_RESAMP"),
-        num_superstripe=primary.get("SSTR_NST"),
-        nints=primary.get("NINTS"),
-        ngroups=primary.get("NGROUPS"),
-        first_integration=primary.get("INTSTART"),
-        subarray=primary.get("SUBARRAY"),
-        group_time=primary.get("TGROUP"),
-        integration_time=primary.get("EFFINTTM"),
-        exposure_time=primary.get("EFFEXPTM"),
+        **values,
     )
 
 
@@ -282,11 +291,15 @@ def _describe(
     nints: int | None,
     ngroups: int | None,
     first_integration: int | None,
-    **rest: Any,
+    last_integration: int | None,
+    subarray: str | None,
+    **times: Any,
 ) -> Exposure:
     name = Path(filename).name if filename else "the exposure"
     product = _PRODUCTS.get(model_type)
-    if product is None or shape is None or not shape:
+    if product is not None and not shape:
+        raise ExposureError(f"{name}: has no science array, {_TAKEN}")
+    if product is None or shape is None:
         raise ExposureError(f"{name}: is a {model_type}, {_TAKEN}")
     if resampled == "COMPLETE":
         raise ExposureError(f"{name}: is resampled onto the sky, {_TAKEN}")
@@ -294,12 +307,6 @@ def _describe(
         raise ExposureError(f"{name}: is a superstripe ramp, {_TAKEN}")
     if len(shape) != product.ndim:
         raise ExposureError(f"{name}: a {model_type} with {len(shape)} axes, {_TAKEN}")
-    if product is not Product.IMAGE:
-        nints = shape[0]
-    elif (first_integration or 1) != 1:
-        nints = None  # a segment: NINTS is that of the whole exposure
-    if product is Product.RAMP:
-        ngroups = shape[1]
     # Raw ramps without a model type open as calibrated ones, so the name on disk has to tell. In a
     # pipeline the header's name says uncal all along, and tells nothing.
     is_raw = model_type == "Level1bModel" or (is_file and name.endswith("_uncal.fits"))
@@ -308,10 +315,28 @@ def _describe(
         product=product,
         is_raw=is_raw,
         shape=shape,
-        nints=nints,
-        ngroups=ngroups,
-        **rest,
+        nints=_count_integrations(product, shape, nints, first_integration, last_integration),
+        ngroups=shape[1] if product is Product.RAMP else _count(ngroups),
+        subarray=subarray if isinstance(subarray, str) else None,
+        **{k: float(v) if isinstance(v, (int, float)) else None for k, v in times.items()},
     )
+
+
+def _count_integrations(
+    product: Product, shape: tuple[int, ...], nints: Any, first: Any, last: Any
+) -> int | None:
+    """Return the number of integrations that the file is made of, None where it is not told."""
+    if product is not Product.IMAGE:
+        return shape[0]
+    if _count(first) and _count(last):
+        return int(last) - int(first) + 1  # of a segment; NINTS is of the whole exposure
+    return _count(nints) if first in (None, 1) else None
+
+
+def _count(value: Any) -> int | None:
+    """Return a number that counts something, None for anything else."""
+    is_count = isinstance(value, int) and not isinstance(value, bool) and value > 0
+    return value if is_count else None
 
 
 def _guessed_model_type(hdus: Any, shape: tuple[int, ...] | None) -> str:

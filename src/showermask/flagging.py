@@ -122,7 +122,7 @@ def bits_of(names: Iterable[str], known: Mapping[str, int], plane: str) -> int:
         When a name is not known to the plane, or sets no bit.
     """
     flags = {name: value for name, value in known.items() if value}
-    wanted = [name.strip().upper() for name in names]
+    wanted = [str(name).strip().upper() for name in names]
     unknown = [name for name in wanted if name not in flags]
     if unknown or not wanted:
         found = ", ".join(unknown) if unknown else "no flag"
@@ -283,7 +283,7 @@ def check_coverage(coverage: Coverage, limit: float) -> None:
     MaskTooLargeError
         When the fraction is larger.
     """
-    if coverage.fraction > limit:
+    if not coverage.fraction <= limit:  # nor when the limit is not a number
         raise MaskTooLargeError(
             f"the mask covers {coverage.fraction:.1%} of the frame, expected at most {limit:.1%}: "
             "look for a slip in a or b (semi-axes in pixels), or raise max_masked_fraction"

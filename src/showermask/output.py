@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,9 @@ log = logging.getLogger("stpipe.showermask")
 
 class SavesWhole(Step):
     """A Step that saves products whole or not at all, and never over their input."""
+
+    #: Where the last product was saved.
+    saved_path: str | None = None
 
     def save_model(
         self,
@@ -62,6 +66,7 @@ class SavesWhole(Step):
         with whole_file(path) as draft:
             model.save(str(draft))
         log.info("Saved model in %s", path)
+        self.saved_path = path
         return path
 
     def keep_input(self, path: str) -> bool:  # noqa: ARG002  # for steps that can tell
@@ -84,8 +89,26 @@ class SavesWhole(Step):
         root, separator = super().remove_suffix(name.removesuffix(f"_{PRODUCT_SUFFIX}"))
         return root, separator
 
+    def set_primary_input(self, obj: Any, exclusive: bool = True) -> None:  # noqa: FBT001, FBT002  # stpipe's signature
+        """Take name and folder of the input; a step that is run again takes them anew.
+
+        Parameters
+        ----------
+        obj : str, `~pathlib.Path` or `~stdatamodels.jwst.datamodels.JwstDataModel`
+            The input.
+        exclusive : bool, optional
+            As in `stpipe.Step.set_primary_input`.
+        """
+        super().set_primary_input(obj, exclusive=exclusive and self.parent is not None)
+        self._input_path = Path(obj).resolve() if isinstance(obj, (str, os.PathLike)) else None
+
     def _is_input(self, path: str) -> bool:
-        source = self.search_attr("_input_filename")
-        if not source or not Path(source).exists() or not Path(path).exists():
+        target = Path(path)
+        if not target.exists():
             return False
-        return Path(path).samefile(source)
+        source = getattr(self, "_input_path", None)
+        if source is not None:
+            return bool(source.exists() and target.samefile(source))
+        # A model does not tell which file it comes from: a file of its name is taken for that.
+        name = self.search_attr("_input_filename")
+        return bool(name) and target.name == Path(name).name

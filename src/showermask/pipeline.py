@@ -12,7 +12,7 @@ from jwst.pipeline import Detector1Pipeline
 from showermask.exposure import Product, describe_model, dq_plane, known_flags
 from showermask.flagging import Footprint, footprints, set_bits
 from showermask.output import SavesWhole
-from showermask.provenance import STEP_NAME
+from showermask.provenance import STEP_NAME, Provenance
 from showermask.step import ManualShowerMaskStep
 
 __all__ = ["Detector1ShowersPipeline"]
@@ -68,6 +68,8 @@ class Detector1ShowersPipeline(SavesWhole, Detector1Pipeline):
         `~stdatamodels.jwst.datamodels.JwstDataModel`
             The rate.
         """
+        step = getattr(self, STEP_NAME)
+        step.provenance, step.footprints = None, ()
         result = super().process(step_input)
         self._finish(result)
         return result
@@ -79,10 +81,10 @@ class Detector1ShowersPipeline(SavesWhole, Detector1Pipeline):
 
     def _finish(self, model: Any) -> None:
         """Write into a product what ``ramp_fit``, which makes new models, can't hand on."""
-        step = getattr(self, STEP_NAME)
-        if model is None or step.provenance is None:
+        if model is None:
             return
-        step.provenance.stamp(model)
+        step = getattr(self, STEP_NAME)
+        (step.provenance or Provenance(status="SKIPPED")).stamp(model)
         flag_missing_rates(model, step.footprints)
 
 

@@ -66,6 +66,31 @@ class Provenance:
             pixels=coverage.pixels,
         )
 
+    @classmethod
+    def of_model(cls, model: Any) -> Provenance | None:
+        """Return the record that a model carries, None when nothing was masked in it.
+
+        Parameters
+        ----------
+        model : `~stdatamodels.jwst.datamodels.JwstDataModel`
+            The product.
+
+        Returns
+        -------
+        Provenance or None
+            The record.
+        """
+        if not _is_masked(model):
+            return None
+        found = {card[0]: card[1] for card in _primary_cards(model)}
+        return cls(
+            status="COMPLETE",
+            region_file=found.get("SHWMFILE"),
+            sha256=found.get("SHWMHASH"),
+            showers=found.get("SHWMNSHW", 0),
+            pixels=found.get("SHWMNPIX", 0),
+        )
+
     def stamp(self, model: Any) -> None:
         """Write the record into a model; twice the same leaves it as once.
 
@@ -76,7 +101,7 @@ class Provenance:
         model : `~stdatamodels.jwst.datamodels.JwstDataModel`
             The product. Modified in place.
         """
-        if self.status == "SKIPPED" and _is_masked(model):
+        if not self.showers and _is_masked(model):
             return
         setattr(model.meta.cal_step, STEP_NAME, self.status)
         _set_keywords(model, self._keywords())

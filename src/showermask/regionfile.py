@@ -8,12 +8,15 @@ are reported at once, each with its place in the file.
 from __future__ import annotations
 
 import hashlib
+import math
 import os
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import datetime
 from functools import cache
 from importlib import resources
+from itertools import islice
 from pathlib import Path
 from stat import S_ISREG
 from typing import Any
@@ -42,11 +45,11 @@ FORMAT = "showermask-1.0"
 #: File types, in the order in which they are looked for.
 SUFFIXES = (".yaml", ".yml", ".asdf")
 
-#: Bytes; some hundred thousand showers. A larger file is not a region file.
-MAX_SIZE = 16 * 1024**2
+#: Bytes; some ten thousand showers. A larger file is not a region file.
+MAX_SIZE = 4 * 1024**2
 
 _MAX_REPORTED = 50
-_ASDF_OWN_KEYS = ("asdf_library", "history")
+_ASDF_OWN_KEYS = frozenset({"asdf_library", "history"})
 
 _HEADING = """\
 # Cosmic-ray showers for showermask. x, y: zero-based column and row, pixel centres at integers;
@@ -108,7 +111,7 @@ class RegionFile:
         for key in ("exposure", "shape", "subarray", "reviewer", "reviewed"):
             value = getattr(self, key)
             if value is not None:
-                tree[key] = list(value) if key == "shape" else value
+                tree[key] = [int(size) for size in value] if key == "shape" else value
         tree["showers"] = [shower.to_mapping() for shower in self.showers]
         return tree
 
@@ -190,7 +193,7 @@ def read_regions(path: str | os.PathLike[str]) -> RegionFile:
     problems: list[str] = []
     try:
         if file.suffix.lower() == ".asdf":
-            tree = _asdf_tree(file, data)
+            tree, problems = _asdf_tree(data)
         else:
             tree, problems = strictyaml.load(data)
         contents = _contents(tree)
@@ -199,9 +202,8 @@ def read_regions(path: str | os.PathLike[str]) -> RegionFile:
     except RegionFileError as error:
         problems = [*problems, *error.problems]
     if problems:
-        hidden = len(problems) - _MAX_REPORTED
-        if hidden > 0:
-            problems[_MAX_REPORTED:] = [f"… and {hidden} more problems"]
+        if len(problems) > _MAX_REPORTED:
+            problems[_MAX_REPORTED:] = ["… and more problems"]
         raise RegionFileError(*(f"{file}: {problem}" for problem in problems))
     return RegionFile(**contents, path=file, sha256=hashlib.sha256(data).hexdigest())
 
@@ -225,7 +227,7 @@ def write_regions(path: str | os.PathLike[str], regions: RegionFile) -> None:
     suffix = _known_suffix(file)
     tree = regions.to_tree()
     RegionFileError.raise_if([f"{file}: {problem}" for problem in _schema_problems(tree)])
-    with whole_file(file) as draft:
+    with whole_file(file.resolve()) as draft:
         if suffix == ".asdf":
             import asdf
 
@@ -291,38 +293,11 @@ def _known_suffix(file: Path) -> str:
     return suffix
 
 
-def _asdf_tree(file: Path, data: bytes) -> Any:
-    """Open an ASDF file and return its tree as plain objects."""
-    import warnings
-
-    import asdf
-
-    # References could make asdf build a tree far larger than the file.
-    strictyaml.refuse_indirection(data.partition(b"\n...")[0], tags_allowed=True)
-    try:
-        # An unknown tag or a version from the future is a warning of asdf; its values are then
-        # reported by the schema like any other.
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with asdf.open(file, memmap=False, lazy_load=True) as opened:
-                tree = dict(opened.tree)
-                for key in _ASDF_OWN_KEYS:
-                    tree.pop(key, None)
-                return _plain(tree)
-    except Exception as error:  # asdf raises whatever its parser, schemas and converters raise
-        reason = str(error).strip().splitlines() or [type(error).__name__]
-        raise RegionFileError(f"is not a valid ASDF file ({reason[0]})") from error
-
-
-def _plain(tree: Any) -> Any:
-    """Copy an ASDF tree into plain objects; leave anything else for the schema to refuse."""
-    if isinstance(tree, Mapping):
-        return {str(key): _plain(value) for key, value in tree.items()}
-    if isinstance(tree, Sequence) and not isinstance(tree, (str, bytes)):
-        return [_plain(value) for value in tree]
-    if isinstance(tree, (datetime, date)):
-        return tree.isoformat()
-    return tree
+def _asdf_tree(data: bytes) -> tuple[Any, list[str]]:
+    """Read the tree of an ASDF file: strict YAML up to the first block, but for asdf's own keys."""
+    if not data.startswith(b"#ASDF "):
+        raise RegionFileError("is not a valid ASDF file (it does not begin with #ASDF)")
+    return strictyaml.load(data.partition(b"\n...")[0], leave_out=_ASDF_OWN_KEYS)
 
 
 def _contents(tree: Any) -> dict[str, Any]:
@@ -358,7 +333,7 @@ def _schema_problems(tree: Any) -> Iterator[str]:
             "a later version of showermask may be needed to read it"
         )
         return
-    errors = _validator().iter_errors(tree)
+    errors = islice(_validator().iter_errors(tree), _MAX_REPORTED + 1)
     for error in sorted(errors, key=lambda e: [(isinstance(p, str), p) for p in e.absolute_path]):
         yield from _sentences(error)
 
@@ -366,8 +341,6 @@ def _schema_problems(tree: Any) -> Iterator[str]:
 @cache
 def _validator() -> Any:
     """Return the validator, in which numbers are finite and nothing else passes for a number."""
-    import math
-
     import jsonschema
 
     base = jsonschema.Draft202012Validator
@@ -376,7 +349,8 @@ def _validator() -> Any:
         return isinstance(value, int) and not isinstance(value, bool)
 
     def is_number(checker: Any, value: Any) -> bool:
-        return is_integer(checker, value) or (isinstance(value, float) and math.isfinite(value))
+        is_real = is_integer(checker, value) or isinstance(value, float)
+        return is_real and -sys.float_info.max <= value <= sys.float_info.max
 
     types = base.TYPE_CHECKER.redefine_many({"integer": is_integer, "number": is_number})
     formats = jsonschema.FormatChecker(formats=())
@@ -411,8 +385,8 @@ def _sentences(error: Any) -> Iterator[str]:
         yield f"{place} is {_shown(found)}, expected {expected}"
     elif rule == "enum":
         yield f"{place} is {_shown(found)}, expected one of {', '.join(map(str, limit))}"
-    elif rule in ("minimum", "exclusiveMinimum"):
-        bound = f"{limit} or more" if rule == "minimum" else f"more than {limit}"
+    elif rule in _BOUNDS:
+        bound = _BOUNDS[rule].format(limit)
         yield f"{place} is {_shown(found)}, expected {bound}{hint}"
     elif rule in ("minItems", "maxItems", "minLength"):
         yield f"{place} has {len(found)} items, expected {limit}{hint}"
@@ -421,6 +395,8 @@ def _sentences(error: Any) -> Iterator[str]:
     else:  # pragma: no cover - the schema uses no other rule
         yield f"{place}: {error.message}"
 
+
+_BOUNDS = {"minimum": "{} or more", "maximum": "{} or less", "exclusiveMinimum": "more than {}"}
 
 _TYPE_NAMES = {
     "object": "a mapping",
@@ -443,6 +419,8 @@ def _advice(found: Any, wanted: str) -> str:
     try:
         number = float(found.replace("_", ""))
     except ValueError:
+        return ""
+    if not math.isfinite(number):
         return ""
     plain = repr(int(number)) if wanted == "integer" and number.is_integer() else repr(number)
     return f"; write {plain}, without quotes, leading zeros or a bare exponent"

@@ -156,10 +156,19 @@ class Shower:
     def _problems(self) -> Iterator[str]:
         yield from self._index_problems()
         yield from self._number_problems()
+        yield from self._text_problems()
         if self.status not in set(Status):
             yield f"status is {self.status!r}, expected one of {', '.join(Status)}"
         if self.flags is not None and (isinstance(self.flags, str) or not self.flags):
             yield f"flags is {self.flags!r}, expected a list of flag names such as [DO_NOT_USE]"
+
+    def _text_problems(self) -> Iterator[str]:
+        for name in ("comment", "source"):
+            value = getattr(self, name)
+            if value is not None and not isinstance(value, str):
+                yield f"{name} is {value!r}, expected a text"
+            elif value is not None and not value.isascii() and not _is_unicode(value):
+                yield f"{name} is {value!r}, expected a text that can be written as UTF-8"
 
     def _index_problems(self) -> Iterator[str]:
         for name in ("integration", "group", "last_group"):
@@ -178,10 +187,25 @@ class Shower:
             value = getattr(self, name)
             if name == "score" and value is None:
                 continue
-            if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):
+            if isinstance(value, bool) or not isinstance(value, Real) or not _is_finite(value):
                 yield f"{name} is {value!r}, expected a finite number"
             elif name in "ab" and value <= 0:
                 yield f"{name} is {value!r}, expected a semi-axis in pixels, more than 0"
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # half of a surrogate pair
+        return False
+    return True
+
+
+def _is_finite(value: Real) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # a whole number beyond any float
+        return False
 
 
 def _is_whole(value: object) -> TypeGuard[int]:

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from showermask.exceptions import RegionFileError
 from showermask.exposure import (
     PRODUCT_SUFFIX,
     Exposure,
@@ -47,6 +48,7 @@ class ManualShowerMaskStep(SavesWhole):
     """
 
     class_alias = STEP_NAME
+    suffix: str | None
 
     spec = """
         region_file = string(default=None) # Region file, or a directory of <exposure>_showers.yaml, .yml, .asdf
@@ -93,6 +95,25 @@ class ManualShowerMaskStep(SavesWhole):
             raise
         return model
 
+    def run(self, *args: Any) -> Any:
+        """Run the step; a suffix that was made for this input is not kept for the next.
+
+        Parameters
+        ----------
+        *args
+            As in `stpipe.Step.run`.
+
+        Returns
+        -------
+        `~stdatamodels.jwst.datamodels.JwstDataModel` or tuple
+            The masked exposure.
+        """
+        given = self.suffix
+        try:
+            return super().run(*args)
+        finally:
+            self.suffix = given
+
     def default_suffix(self) -> str:
         """Return ``<product>_showermask``, so that the masked ramp and rate stay apart."""
         source = self.search_attr("_input_filename")
@@ -114,7 +135,7 @@ class ManualShowerMaskStep(SavesWhole):
         self.was_up_to_date = False
         path = self._find_region_file(exposure)
         if path is None:
-            self.provenance = Provenance(status="SKIPPED")
+            self.provenance = Provenance.of_model(model) or Provenance(status="SKIPPED")
             self.provenance.stamp(model)
             return
         regions = read_regions(path)
@@ -151,7 +172,7 @@ class ManualShowerMaskStep(SavesWhole):
     def _bits(self, regions: RegionFile, exposure: Exposure) -> list[int]:
         known = known_flags(exposure.product)
         plane = exposure.product.plane
-        default = bits_of(self.flags, known, f"flags of {STEP_NAME} for {plane}")
+        default = bits_of(self.flags or (), known, f"flags of {STEP_NAME} for {plane}")
         return [
             default
             if shower.flags is None
@@ -164,7 +185,11 @@ class ManualShowerMaskStep(SavesWhole):
         folders = []
         given = self.region_file or os.environ.get(REGIONS_VARIABLE)
         if given:
-            path = Path(given).expanduser()
+            path = Path(os.path.expanduser(given))  # noqa: PTH111  # leaves an unknown ~user alone
+            if not path.exists():
+                raise RegionFileError(
+                    f"{given}: does not exist, expected a region file or a directory of them"
+                )
             if not path.is_dir():
                 return path
             folders.append(path)
@@ -176,7 +201,9 @@ class ManualShowerMaskStep(SavesWhole):
                 for other in found[1:]:
                     log.warning("%s: not used, %s comes first", other, found[0])
                 return found[0]
-        log.info(
+        # On its own the step was run for a mask; in a pipeline most exposures have no shower.
+        log.log(
+            logging.WARNING if self.parent is None else logging.INFO,
             "%s: no region file %s_showers.yaml, .yml or .asdf in %s; nothing masked",
             exposure.name,
             exposure.name,

@@ -10,14 +10,17 @@ interpreted.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Any, ClassVar
 
 import yaml
 
-__all__ = ["MAX_DEPTH", "StrictYamlError", "load", "refuse_indirection"]
+__all__ = ["MAX_DEPTH", "StrictYamlError", "load"]
 
 #: A region file is four levels deep.
 MAX_DEPTH = 20
+
+_MAX_PROBLEMS = 20
 
 
 class StrictYamlError(ValueError):
@@ -34,13 +37,15 @@ class StrictYamlError(ValueError):
         self.problems = problems
 
 
-def load(data: bytes) -> tuple[Any, list[str]]:
+def load(data: bytes, *, leave_out: frozenset[str] | None = None) -> tuple[Any, list[str]]:
     """Read one YAML document made of mappings, lists, texts, numbers, booleans and nulls.
 
     Parameters
     ----------
     data : bytes
         The document, UTF-8 or UTF-16.
+    leave_out : frozenset of str, optional
+        Top-level keys to leave out unread. With it, the document itself may have a tag.
 
     Returns
     -------
@@ -55,19 +60,24 @@ def load(data: bytes) -> tuple[Any, list[str]]:
         When there is no tree to be had.
     """
     try:
-        refuse_indirection(data)
+        problems = _indirections(data, leave_out)
+        if problems:
+            raise StrictYamlError(problems)
         loader = _Loader(data)
         try:
-            tree = loader.get_single_data()
+            node = loader.get_single_node()
+            if node is None:
+                return None, []
+            if leave_out is not None and isinstance(node, yaml.MappingNode):
+                node.tag = "tag:yaml.org,2002:map"
+                node.value = [pair for pair in node.value if pair[0].value not in leave_out]
+            return loader.construct_document(node), loader.duplicates
         finally:
             loader.dispose()
     except yaml.YAMLError as error:
         raise StrictYamlError([_sentence(error)]) from error
     except UnicodeDecodeError as error:
         raise StrictYamlError([f"is not text in UTF-8 (byte {error.start})"]) from error
-    except RecursionError as error:  # pragma: no cover - the depth is bounded above
-        raise StrictYamlError(["is nested too deeply"]) from error
-    return tree, loader.duplicates
 
 
 # The C parser, where PyYAML was built with it.
@@ -106,59 +116,55 @@ _Loader.add_implicit_resolver(
     "tag:yaml.org,2002:null", re.compile(r"^(?:~|null|Null|NULL|)$"), ["~", "n", "N", ""]
 )
 _Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:int", re.compile(r"^[-+]?(?:0|[1-9][0-9]*)$"), list("-+0123456789")
+    "tag:yaml.org,2002:int", re.compile(r"^[-+]?(?:0|[1-9][0-9]{0,17})$"), list("-+0123456789")
 )
 _Loader.add_implicit_resolver(
     "tag:yaml.org,2002:float",
     re.compile(
-        r"^(?:[-+]?[0-9]+\.[0-9]*(?:[eE][-+][0-9]+)?|[-+]?\.[0-9]+(?:[eE][-+][0-9]+)?"
+        r"^(?:[-+]?(?:0|[1-9][0-9]*)\.[0-9]*(?:[eE][-+][0-9]+)?|[-+]?\.[0-9]+(?:[eE][-+][0-9]+)?"
         r"|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$"
     ),
     list("-+0123456789."),
 )
 
 
-def refuse_indirection(data: bytes, *, tags_allowed: bool = False) -> None:
-    """Refuse anchors, aliases, deep nesting and tags, before anything is built from the text.
-
-    Parameters
-    ----------
-    data : bytes
-        One YAML document.
-    tags_allowed : bool, optional
-        Whether to let tags pass.
-
-    Raises
-    ------
-    StrictYamlError
-        With each place that was found.
-    """
-    try:
-        problems = _indirections(data, tags_allowed=tags_allowed)
-    except yaml.YAMLError as error:
-        raise StrictYamlError([_sentence(error)]) from error
-    if problems:
-        raise StrictYamlError(problems)
-
-
-def _indirections(data: bytes, *, tags_allowed: bool) -> list[str]:
-    problems = []
-    depth = 0
-    for event in yaml.parse(data, Loader=_Parser):
+def _indirections(data: bytes, leave_out: frozenset[str] | None) -> list[str]:
+    """List anchors, aliases, tags and deep nesting, before anything is built from the text."""
+    problems: list[str] = []
+    for event, depth, is_left_out in _walk(data, leave_out or frozenset()):
         line = f"line {event.start_mark.line + 1}" if event.start_mark else "somewhere"
+        tag = getattr(event, "tag", None)
+        may_have_tag = is_left_out or (depth == 1 and leave_out is not None)
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
             problems.append(f"{line}: found an anchor or alias, expected the value written out")
-        elif not tags_allowed and (tag := getattr(event, "tag", None)) not in (None, "!"):
+        elif tag not in (None, "!") and not may_have_tag:
             problems.append(f"{line}: found the tag {tag}, expected a plain value")
-        if isinstance(event, (yaml.MappingStartEvent, yaml.SequenceStartEvent)):
-            depth += 1
-        elif isinstance(event, (yaml.MappingEndEvent, yaml.SequenceEndEvent)):
-            depth -= 1
         if depth > MAX_DEPTH:
             problems.append(f"{line}: nested more than {MAX_DEPTH} levels deep, expected 4")
-        if depth > MAX_DEPTH or len(problems) >= 20:
+        if depth > MAX_DEPTH or len(problems) >= _MAX_PROBLEMS:
             break
     return problems
+
+
+def _walk(data: bytes, leave_out: frozenset[str]) -> Iterator[tuple[yaml.Event, int, bool]]:
+    """Yield the events of a document, their depth, and whether they belong to what is left out.
+
+    The document's own mapping is at depth 1, as are its keys and its plain values.
+    """
+    depth = 0
+    position = 0  # of the next key or value in the document's own mapping
+    is_left_out = False
+    for event in yaml.parse(data, Loader=_Parser):
+        if isinstance(event, (yaml.MappingStartEvent, yaml.SequenceStartEvent)):
+            depth += 1
+        if depth == 1 and isinstance(event, yaml.ScalarEvent) and position % 2 == 0:
+            is_left_out = event.value in leave_out
+        yield event, depth, is_left_out
+        if isinstance(event, (yaml.MappingEndEvent, yaml.SequenceEndEvent)):
+            depth -= 1
+            position += depth == 1
+        elif isinstance(event, (yaml.ScalarEvent, yaml.AliasEvent)):
+            position += depth == 1
 
 
 def _sentence(error: yaml.YAMLError) -> str:

@@ -47,4 +47,4 @@ def apply_regions(exposure: Path, regions: Path) -> tuple[Path, list[str]]:
     finally:
         log.removeHandler(listener)
         log.setLevel(level)
-    return Path(step.make_output_path()), lines
+    return Path(step.saved_path or exposure), lines

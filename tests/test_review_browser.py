@@ -1,0 +1,522 @@
+"""The review page in a real browser, driven by mouse and keyboard.
+
+Every test fails on any JavaScript error, warning of the security policy, or failed request.
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from astropy.io import fits
+from selenium import webdriver
+from selenium.webdriver.common.action_chains import ActionChains
+from selenium.webdriver.common.actions.action_builder import ActionBuilder
+from selenium.webdriver.common.actions.wheel_input import ScrollOrigin
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+
+from showermask import RegionFile, Shower, read_regions, write_regions
+from showermask.flagging import footprints
+from showermask.synthetic.ramps import RampBuilder
+
+COMMAND = Path(sys.executable).with_name("showermask")
+STRUN = Path(sys.executable).with_name("strun")
+CHROMIUM = shutil.which("chromium")
+DRIVER = shutil.which("chromedriver")
+SHAPE = (2, 10, 64, 80)
+
+pytestmark = pytest.mark.skipif(
+    (CHROMIUM is None or DRIVER is None) and "CI" not in os.environ,
+    reason="chromium and chromedriver are not installed",
+)
+
+#: Answers that tests provoke: a server that was killed, a file that changed on disk.
+EXPECTED_COMPLAINTS = ("ERR_CONNECTION_REFUSED", "409 (Conflict)")
+
+CANDIDATES = tuple(
+    Shower(
+        integration=0,
+        group=2,
+        x=x,
+        y=50.0,
+        a=6.0,
+        b=4.0,
+        theta=0.0,
+        status="candidate",
+        score=score,
+    )
+    for x, score in ((20.0, 5.0), (40.0, 9.0), (60.0, 7.0))
+)
+
+
+@pytest.fixture(scope="module")
+def chrome(tmp_path_factory):
+    """Return a headless browser."""
+    options = webdriver.ChromeOptions()
+    options.binary_location = CHROMIUM
+    for argument in (
+        "--headless=new",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-quic",
+        "--no-first-run",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+        "--window-size=1280,943",
+        f"--user-data-dir={tmp_path_factory.mktemp('chrome')}",
+    ):
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    options.set_capability("unhandledPromptBehavior", "accept")
+    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
+    yield driver
+    driver.quit()
+
+
+class Page:
+    """The page of a running review, with words for what a person does."""
+
+    def __init__(self, driver, exposure):
+        self.driver = driver
+        self.exposure = exposure
+        self.start()
+
+    def start(self):
+        """Start the server and open its address."""
+        self.server = subprocess.Popen(
+            [COMMAND, "review", "--no-browser", "--reviewer", "A. Name", self.exposure],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        url = self.server.stdout.readline().split()[-1]
+        self.driver.get("about:blank")
+        self.driver.get(url)
+        self.wait_for_frame()
+
+    def kill(self):
+        """Kill the server without warning."""
+        self.server.send_signal(signal.SIGKILL)
+        self.server.wait()
+        self.server.stdout.close()
+
+    def wait_until(self, condition, what):
+        """Wait until something is true, for ten seconds at most."""
+        deadline = time.monotonic() + 10
+        while not condition():
+            assert time.monotonic() < deadline, f"waited in vain for {what}"
+            time.sleep(0.02)
+
+    def wait_for_frame(self):
+        """Wait until the frame that was asked for is shown."""
+        script = (
+            "const d = document.getElementById('viewport').dataset;"
+            "return Boolean(d.shown) && d.shown === d.wanted"
+        )
+        self.wait_until(lambda: self.driver.execute_script(script), "the frame")
+
+    def at(self, x, y):
+        """Return where an image position is on the page."""
+        return self.driver.execute_script(
+            """
+            const frame = document.querySelector("#overlay .frame");
+            const {a, d, e, f} = frame.transform.baseVal.consolidate().matrix;
+            const box = document.getElementById("viewport").getBoundingClientRect();
+            return [box.left + a * arguments[0] + e, box.top + d * arguments[1] + f];
+            """,
+            x,
+            y,
+        )
+
+    def drag(self, start, *stops):
+        """Press the mouse button at one place of the page, move over others, let go."""
+        actions = ActionBuilder(self.driver, duration=20)
+        pointer = actions.pointer_action
+        pointer.move_to_location(*map(round, start)).pointer_down()
+        for stop in stops:
+            pointer.move_to_location(*map(round, stop))
+        pointer.pointer_up()
+        actions.perform()
+
+    def click(self, x, y):
+        """Click on an image position."""
+        self.drag(self.at(x, y))
+
+    def grip(self, name):
+        """Return where a handle is on the page."""
+        box = self.driver.find_element(By.CSS_SELECTOR, f".grip.{name}").rect
+        return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+
+    def press(self, *keys):
+        """Press keys, one after the other."""
+        for key in keys:
+            ActionChains(self.driver).send_keys(key).perform()
+            time.sleep(0.05)
+        self.wait_for_frame()
+
+    def field(self, name):
+        """Return the number in a field of the editor."""
+        text = self.driver.find_element(By.ID, f"field-{name}").get_property("value")
+        return float(text) if text else None
+
+    def type(self, name, text):
+        """Type into a field of the editor."""
+        field = self.driver.find_element(By.ID, f"field-{name}")
+        field.send_keys(Keys.CONTROL, "a")
+        field.send_keys(text, Keys.TAB)
+
+    def shown(self, status):
+        """Return how many ellipses of a kind are on the image."""
+        return len(self.driver.find_elements(By.CSS_SELECTOR, f"#overlay .shower.{status}"))
+
+    def rows(self):
+        """Return the list of showers: status and text."""
+        script = (
+            "return [...document.querySelectorAll('#rows tr')]"
+            ".map((row) => [row.className.split(' ')[0], row.innerText.replaceAll('\\t', ' ')])"
+        )
+        return self.driver.execute_script(script)
+
+    def expect_rows(self, *statuses):
+        """Wait until the list has showers of these kinds."""
+        self.wait_until(lambda: [s for s, _ in self.rows()] == list(statuses), f"rows {statuses}")
+
+    def notice(self):
+        """Return the message on show."""
+        return self.driver.find_element(By.ID, "notice").text
+
+    def save(self):
+        """Save, and return what is on disk."""
+        self.press("s")
+        self.wait_until(lambda: "Saved" in self.notice(), "the word that it is saved")
+        return read_regions(self.regions)
+
+    @property
+    def regions(self):
+        """Where the region file is."""
+        return self.exposure.with_name("x_showers.yaml")
+
+
+@pytest.fixture
+def jump(tmp_path):
+    """Return the path of a ramp of two integrations with noise."""
+    nints, ngroups, ny, nx = SHAPE
+    builder = RampBuilder(nints=nints, ngroups=ngroups, ny=ny, nx=nx, readnoise=5.0, seed=1)
+    path = tmp_path / "x_jump.fits"
+    builder.model().save(str(path))
+    return path
+
+
+@pytest.fixture
+def page(chrome, jump):
+    """Return the page for the ramp; check that the browser had nothing to complain of."""
+    opened = Page(chrome, jump)
+    yield opened
+    opened.kill()
+    complaints = [
+        entry["message"]
+        for entry in chrome.get_log("browser")
+        if entry["level"] in ("SEVERE", "WARNING")
+        and not any(expected in entry["message"] for expected in EXPECTED_COMPLAINTS)
+    ]
+    assert complaints == []
+
+
+@pytest.fixture
+def candidates(jump):
+    """Write a region file with three candidates before the page opens."""
+    write_regions(jump.with_name("x_showers.yaml"), RegionFile(showers=CANDIDATES))
+
+
+def test_place_resize_rotate_mark_save(page):
+    """An ellipse is placed by a click, shaped by its handles, marked and saved as it was drawn."""
+    page.press(Keys.ARROW_RIGHT, Keys.ARROW_RIGHT)
+    page.click(40, 30)
+    assert page.shown("draft") == 1
+    assert (page.field("x"), page.field("y")) == pytest.approx((40, 30), abs=0.2)
+    assert page.field("group") == 3
+    page.drag(page.grip("a"), page.at(52, 30))
+    assert page.field("a") == pytest.approx(12, abs=0.3)
+    page.drag(page.grip("b"), page.at(40, 36))
+    assert page.field("b") == pytest.approx(6, abs=0.3)
+    # All the way round to 250 degrees, by way of the left.
+    page.drag(page.grip("rotate"), page.at(40, 50), page.at(20, 30), page.at(40 - 6.84, 30 - 18.79))
+    assert page.field("theta") == pytest.approx(250, abs=1.5)
+    drawn = {name: page.field(name) for name in ("x", "y", "a", "b", "theta")}
+    page.press(Keys.ENTER)
+    page.expect_rows("accepted")
+    assert (page.shown("draft"), page.shown("accepted")) == (0, 1)
+    (shower,) = page.save().showers
+    assert {name: getattr(shower, name) for name in drawn} == drawn
+    assert (shower.integration, shower.group, shower.last_group) == (0, 3, None)
+    assert shower.source == "manual"
+
+
+def test_showers_are_on_the_groups_that_they_mask(page):
+    """A shower appears in its first group, stays to its last, and in no other integration."""
+    page.press(Keys.ARROW_RIGHT, Keys.ARROW_RIGHT)
+    page.click(40, 30)
+    page.press(Keys.ENTER)
+    page.expect_rows("accepted")
+    page.press(Keys.ARROW_LEFT)
+    assert page.shown("accepted") == 0
+    page.press(Keys.ARROW_RIGHT, Keys.ARROW_RIGHT)
+    assert page.shown("accepted") == 1
+    page.type("last_group", "5")
+    page.wait_until(lambda: "3–5" in page.rows()[0][1], "the last group in the list")
+    page.driver.find_element(By.ID, "viewport").click()
+    page.press(Keys.ESCAPE, Keys.ESCAPE, Keys.ARROW_RIGHT)
+    assert page.shown("accepted") == 1
+    page.press(Keys.ARROW_RIGHT)
+    assert page.shown("accepted") == 0
+    page.press(Keys.ARROW_LEFT, Keys.ARROW_UP)
+    assert page.shown("accepted") == 0
+    page.press(Keys.ARROW_DOWN)
+    assert page.shown("accepted") == 1
+
+
+def test_groups_are_clamped(page):
+    """The counters stop at both ends."""
+    page.press(*[Keys.ARROW_RIGHT] * 12, Keys.ARROW_UP, Keys.ARROW_UP)
+    assert page.driver.find_element(By.ID, "group-value").text == "9 of 9"
+    assert page.driver.find_element(By.ID, "integration-value").text == "1 of 1"
+    page.press(*[Keys.ARROW_LEFT] * 12, Keys.ARROW_DOWN, Keys.ARROW_DOWN)
+    assert page.driver.find_element(By.ID, "group-value").text == "0 of 9"
+    assert page.driver.find_element(By.ID, "what").text == "group 0 as it is"
+
+
+def test_undo_and_redo(page):
+    """Marks, moves and deletions are taken back one by one, and made again."""
+    page.click(40, 30)
+    page.press(Keys.ENTER)
+    page.expect_rows("accepted")
+    page.drag(page.at(40, 30), page.at(50, 40))
+    page.wait_until(lambda: "50, 40" in page.rows()[0][1], "the move in the list")
+    page.press(Keys.DELETE)
+    page.expect_rows()
+    page.press("u")
+    page.expect_rows("accepted")
+    assert "50, 40" in page.rows()[0][1]
+    page.press("u")
+    page.wait_until(lambda: "40, 30" in page.rows()[0][1], "the move taken back")
+    page.press("u")
+    page.expect_rows()
+    page.press("U")
+    page.expect_rows("accepted")
+    ActionChains(page.driver).key_down(Keys.CONTROL).send_keys("y").key_up(Keys.CONTROL).perform()
+    page.wait_until(lambda: "50, 40" in page.rows()[0][1], "the move made again")
+
+
+def test_zoom_and_pan_move_no_ellipse(page):
+    """The wheel zooms to the cursor, a drag beside the ellipse pans; numbers stay as they are."""
+    page.click(40, 30)
+    before = {name: page.field(name) for name in ("x", "y", "a", "b", "theta")}
+    place = page.at(60, 10)
+    viewport = page.driver.find_element(By.ID, "viewport")
+    rect = viewport.rect
+    origin = ScrollOrigin.from_viewport(round(place[0]), round(place[1]))
+    ActionChains(page.driver).scroll_from_origin(origin, 0, -400).perform()
+    assert page.at(60, 10) == pytest.approx(place, abs=1.5)
+    assert page.at(61, 10)[0] - page.at(60, 10)[0] > 1.5 * rect["height"] / 80
+    page.drag(place, (place[0] - 60, place[1] + 50))
+    assert page.at(60, 10) == pytest.approx((place[0] - 60, place[1] + 50), abs=1.5)
+    assert {name: page.field(name) for name in before} == before
+    assert page.shown("draft") == 1
+
+
+def test_candidates_are_decided_by_key(candidates, page):
+    """N goes to the next candidate by score, A and R decide, all of it is saved and read again."""
+    page.expect_rows("candidate", "candidate", "candidate")
+    page.press("n", "a")
+    page.expect_rows("candidate", "accepted", "candidate")
+    page.press("n", "r")
+    page.expect_rows("candidate", "accepted", "rejected")
+    page.driver.find_element(By.ID, "comment").send_keys("a galaxy", Keys.ENTER)
+    page.wait_until(lambda: "a galaxy" in page.rows()[2][1], "the comment")
+    page.press("u", "u")
+    page.expect_rows("candidate", "accepted", "candidate")
+    page.press("U", "U")
+    page.expect_rows("candidate", "accepted", "rejected")
+    saved = page.save()
+    assert [str(s.status) for s in saved.showers] == ["candidate", "accepted", "rejected"]
+    assert saved.showers[2].comment == "a galaxy"
+    assert saved.showers[0] == CANDIDATES[0]
+    assert saved.reviewer == "A. Name"
+    page.kill()
+    page.start()
+    page.expect_rows("candidate", "accepted", "rejected")
+
+
+def test_what_is_drawn_is_what_is_masked(page):
+    """The mask on show has exactly the pixels of the core, for the ellipse being placed too."""
+    page.click(40, 30)
+    page.type("theta", "33")
+    page.driver.find_element(By.ID, "show-mask").click()
+    shower = Shower(
+        integration=0, group=1, **{n: page.field(n) for n in ("x", "y", "a", "b", "theta")}
+    )
+    (mark,) = footprints([shower], SHAPE)
+    viewport = page.driver.find_element(By.ID, "viewport")
+
+    def expect_masked(count):
+        page.wait_until(lambda: viewport.get_attribute("data-masked") == str(count), f"{count}")
+
+    expect_masked(mark.pixels)
+    page.press(Keys.ARROW_LEFT)
+    expect_masked(0)
+
+
+def test_a_killed_server_loses_nothing(page):
+    """Marks that were not saved are there again when the server is."""
+    page.click(40, 30)
+    page.press(Keys.ENTER)
+    page.expect_rows("accepted")
+    page.kill()
+    page.start()
+    page.expect_rows("accepted")
+    assert "recovered" in page.notice()
+    assert len(page.save().showers) == 1
+
+
+def test_a_server_that_is_gone_is_said(page):
+    """A change that can't be stored is not lost: the ellipse stays placed."""
+    page.click(40, 30)
+    page.kill()
+    page.press(Keys.ENTER)
+    page.wait_until(lambda: "does not answer" in page.notice(), "the word that the server is gone")
+    assert page.shown("draft") == 1
+
+
+def test_a_file_that_changed_on_disk(page, jump):
+    """Saving over somebody else's work asks first; loading it can be undone."""
+    page.click(40, 30)
+    page.press(Keys.ENTER)
+    page.expect_rows("accepted")
+    write_regions(page.regions, RegionFile(showers=CANDIDATES))
+    page.press("s")
+    dialog = page.driver.find_element(By.ID, "conflict")
+    page.wait_until(dialog.is_displayed, "the question")
+    dialog.find_element(By.CSS_SELECTOR, "button[value=reload]").click()
+    page.expect_rows("candidate", "candidate", "candidate")
+    page.press("u")
+    page.expect_rows("accepted")
+    assert page.save().showers[0].is_accepted
+
+
+def test_apply_is_what_strun_does(page, jump, tmp_path):
+    """The product of Apply has the arrays of strun's on the saved region file."""
+    page.press(Keys.ARROW_UP, Keys.ARROW_RIGHT)
+    page.click(30, 20)
+    page.press(Keys.ENTER)
+    page.expect_rows("accepted")
+    page.save()
+    page.driver.find_element(By.ID, "apply").click()
+    page.wait_until(lambda: "Wrote x_jump_showermask.fits" in page.notice(), "the product")
+    environment = {**os.environ, "STPIPE_DISABLE_CRDS_STEPPARS": "true"}
+    subprocess.run(
+        [STRUN, "manual_shower_mask", jump, f"--region_file={page.regions}", "--output_dir=strun"],
+        cwd=tmp_path,
+        env=environment,
+        check=True,
+        capture_output=True,
+    )
+    name = "x_jump_showermask.fits"
+    with fits.open(tmp_path / name) as ours, fits.open(tmp_path / "strun" / name) as theirs:
+        for plane in ("SCI", "GROUPDQ", "PIXELDQ"):
+            np.testing.assert_array_equal(ours[plane].data, theirs[plane].data)
+        assert np.any(ours["GROUPDQ"].data[1] & 4)
+        assert not np.any(ours["GROUPDQ"].data[0] & 4)
+
+
+def test_stretch_holds_between_groups(page):
+    """Limits that are set stay set when the group changes."""
+    page.driver.find_element(By.ID, "fixed").click()
+    for name, text in (("low", "-50"), ("high", "80")):
+        field = page.driver.find_element(By.ID, name)
+        field.send_keys(Keys.CONTROL, "a")
+        field.send_keys(text, Keys.TAB)
+    page.driver.find_element(By.ID, "viewport").click()
+    page.press(Keys.ESCAPE, Keys.ARROW_RIGHT, Keys.ARROW_RIGHT)
+    values = [page.driver.find_element(By.ID, n).get_property("value") for n in ("low", "high")]
+    assert values == ["-50", "80"]
+
+
+def test_the_pixel_under_the_cursor(page, jump):
+    """Position, difference and flags of the pixel are those in the file."""
+    x, y = page.at(12, 34)
+    actions = ActionBuilder(page.driver)
+    actions.pointer_action.move_to_location(round(x), round(y))
+    actions.perform()
+    ramp = fits.getdata(jump, "SCI")[0, :, 34, 12].astype(float)
+    where = page.driver.find_element(By.ID, "pixel-where")
+    page.wait_until(lambda: ":" in where.text, "the value")
+    place, value = where.text.split(": ")
+    assert place == "x 12, y 34"
+    assert float(value) == pytest.approx(ramp[1] - ramp[0], rel=1e-4)
+    assert len(page.driver.find_elements(By.CSS_SELECTOR, "#ramp circle")) == 10
+    assert len(page.driver.find_elements(By.CSS_SELECTOR, "#ramp circle.flagged")) == 2
+
+
+def test_a_directory_of_exposures(chrome, jump, tmp_path):
+    """The list says how far each is; the next one is a key away."""
+    shutil.copyfile(jump, tmp_path / "y_jump.fits")
+    write_regions(tmp_path / "y_showers.yaml", RegionFile(showers=CANDIDATES))
+    opened = Page(chrome, jump)
+    opened.kill()
+    opened.exposure = tmp_path
+    opened.start()
+    try:
+        options = [
+            o.text for o in opened.driver.find_elements(By.CSS_SELECTOR, "#exposures option")
+        ]
+        assert options == ["x_jump.fits — not reviewed", "y_jump.fits — 3 to decide"]
+        opened.press("]")
+        opened.expect_rows("candidate", "candidate", "candidate")
+        opened.press("[")
+        opened.expect_rows()
+    finally:
+        opened.kill()
+
+
+@pytest.mark.parametrize("kind", ["rateints", "rate", "uncal"])
+def test_other_products(chrome, tmp_path, kind):
+    """Rateints have integrations only, a rate is one image, raw ramps are looked at."""
+    from stdatamodels.jwst import datamodels
+
+    nints, ngroups, ny, nx = SHAPE
+    if kind == "uncal":
+        builder = RampBuilder(nints=nints, ngroups=ngroups, ny=ny, nx=nx, readnoise=5.0)
+        model = replace(builder, pedestal=20000.0).raw_model()
+    else:
+        shape = (nints, ny, nx) if kind == "rateints" else (ny, nx)
+        model = (datamodels.CubeModel if kind == "rateints" else datamodels.ImageModel)(shape)
+        model.data = np.random.default_rng(1).normal(size=shape).astype(np.float32)
+    path = tmp_path / f"x_{kind}.fits"
+    model.save(str(path))
+    opened = Page(chrome, path)
+    try:
+        group_axis = opened.driver.find_element(By.ID, "group-axis")
+        assert group_axis.is_displayed() == (kind == "uncal")
+        opened.click(40, 30)
+        opened.press(Keys.ENTER)
+        opened.expect_rows("accepted")
+        assert len(opened.save().showers) == 1
+    finally:
+        opened.kill()
+
+
+def test_help_lists_the_keys(page):
+    """A question mark shows every key."""
+    page.press("?")
+    dialog = page.driver.find_element(By.ID, "keys")
+    assert dialog.is_displayed()
+    assert "next candidate" in dialog.text
+    page.press(Keys.ESCAPE)
+    assert not dialog.is_displayed()
