@@ -3,6 +3,7 @@
 import os
 import stat
 import time
+from dataclasses import replace
 
 import asdf
 import numpy as np
@@ -383,6 +384,48 @@ def test_asdf_with_exploding_references(problems_of):
     head = "#ASDF 1.0.0\n#ASDF_STANDARD 1.6.0\n%YAML 1.1\n--- !core/asdf-1.1.0\n"
     problems = problems_of(head + "\n".join(lines) + "\n...\n", "r.asdf")
     assert "line 5: found an anchor or alias" in problems[0]
+
+
+COMMENTED = """\
+# Reviewed in the team meeting.
+reviewer: A. Name  # on holiday until May
+showers:
+  # the bright one
+  - {integration: 0, group: 1, x: 10.0, y: 10.0, a: 3.0, b: 2.0, theta: 0.0}
+  - integration: 0
+    group: 2
+    x: 20.0  # by eye
+    y: 20.0
+    a: 3.0
+    b: 2.0
+    theta: 0.0
+    status: candidate
+"""
+
+
+def test_comments_of_people_are_kept(tmp_path):
+    """Changing, adding and removing showers leaves the comments on all that stay."""
+    path = tmp_path / "r.yaml"
+    path.write_text(COMMENTED)
+    first, second = read_regions(path).showers
+    accepted = replace(second, status=Status.ACCEPTED, comment="yes")
+    third = replace(first, x=40.0)
+    write_regions(path, RegionFile(showers=(first, accepted, third), reviewer="B. Name"))
+    assert read_regions(path) == RegionFile(showers=(first, accepted, third), reviewer="B. Name")
+    text = path.read_text()
+    for comment in ("team meeting", "on holiday until May", "the bright one", "by eye"):
+        assert comment in text
+    write_regions(path, RegionFile(showers=(accepted,)))
+    assert "by eye" in path.read_text()
+    assert read_regions(path).showers == (accepted,)
+
+
+def test_a_broken_file_is_replaced(tmp_path):
+    """What can't be read can't be kept."""
+    path = tmp_path / "r.yaml"
+    path.write_text("showers: [ # half")
+    write_regions(path, RegionFile(showers=()))
+    assert read_regions(path) == RegionFile(showers=())
 
 
 def test_writing_is_whole_or_not_at_all(tmp_path, monkeypatch):

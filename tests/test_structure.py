@@ -20,7 +20,7 @@ SOURCE = Path(showermask.__file__).parent
 #: What each module may import of ours; a module is above those that it may import.
 LAYERS = [
     {"exceptions"},
-    {"atomic", "ellipse", "strictyaml"},
+    {"atomic", "commentedyaml", "ellipse", "strictyaml"},
     {"shower"},
     {"flagging", "exposure", "regionfile", "synthetic.crds_cache"},
     {"check", "output", "provenance", "synthetic.ramps"},
@@ -34,6 +34,7 @@ LAYERS = [
 MAY_IMPORT = {
     "jwst": {"step", "pipeline", "output", "demo", "cli"},
     "stdatamodels": {"exposure", "demo", "synthetic.crds_cache", "synthetic.ramps"},
+    "ruamel": {"commentedyaml"},
     "yaml": {"regionfile", "strictyaml"},
     "asdf": {"regionfile"},
     "jsonschema": {"regionfile"},

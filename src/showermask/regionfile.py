@@ -25,6 +25,7 @@ import yaml
 
 from showermask import strictyaml
 from showermask.atomic import whole_file
+from showermask.commentedyaml import updated
 from showermask.exceptions import RegionFileError, ShowerError
 from showermask.shower import Shower, Status
 
@@ -211,6 +212,8 @@ def read_regions(path: str | os.PathLike[str]) -> RegionFile:
 def write_regions(path: str | os.PathLike[str], regions: RegionFile) -> None:
     """Write a region file, whole or not at all.
 
+    Comments that people wrote into a YAML file which is replaced are kept with their entries.
+
     Parameters
     ----------
     path : path-like
@@ -233,7 +236,7 @@ def write_regions(path: str | os.PathLike[str], regions: RegionFile) -> None:
 
             asdf.AsdfFile(tree).write_to(draft)
         else:
-            draft.write_text(_HEADING + _dump(tree), encoding="utf-8")
+            draft.write_text(_yaml_text(file, tree), encoding="utf-8")
 
 
 def find_regions(root: str, directory: Path) -> list[Path]:
@@ -448,6 +451,21 @@ def _shown(value: Any) -> str:
     else:
         text = "an array" if hasattr(value, "shape") else f"a {type(value).__name__}"
     return text if len(text) <= 80 else f"{text[:77]}…"
+
+
+def _yaml_text(file: Path, tree: dict[str, Any]) -> str:
+    """Return the text to write: plain, or the one on disk brought up to date if it has comments."""
+    plain = _HEADING + _dump(tree)
+    try:
+        data = file.read_bytes()
+        present = data.decode("utf-8")
+        if len(data) > MAX_SIZE or "#" not in present.removeprefix(_HEADING):
+            return plain
+        text = updated(present, tree, entries="showers")
+        # What is kept of somebody's layout must not change what the file says.
+        return text if strictyaml.load(text.encode()) == (tree, []) else plain
+    except Exception:  # noqa: BLE001  # whatever is wrong with the old file, the new one is right
+        return plain
 
 
 class _Flow(list[Any]):

@@ -419,7 +419,11 @@ function drawField({ name }, shower) {
   slider.value = value ?? (name === "last_group" && shower ? info.ngroups - 1 : 0);
 }
 
+let drawnRows = null; // state and selection that the list shows
+
 function drawRows() {
+  if (drawnRows?.state === state && drawnRows.selected === selected) return;
+  drawnRows = { state, selected };
   const rows = state.showers.map((shower) => {
     const row = document.createElement("tr");
     row.dataset.id = shower.id;
@@ -634,7 +638,7 @@ const KEYS = [
 const ACTIONS = Object.assign({}, ...KEYS.map(([, , actions]) => actions));
 
 function onKey(event) {
-  if (!info || document.querySelector("dialog[open]")) return;
+  if (!info || document.querySelector("dialog[open]") || !(event.target instanceof Element)) return;
   if (event.ctrlKey || event.metaKey) {
     const action = { z: event.shiftKey ? redo : undo, Z: redo, y: redo, s: () => save() }[event.key];
     if (action) {

@@ -11,12 +11,17 @@ function element(name, attributes = {}) {
   return node;
 }
 
+// The current ellipse and its handles are in a layer of their own, so that dragging them paints
+// nothing else, however many showers there are.
 export class Overlay {
-  constructor(svg) {
-    this.svg = svg;
-    this.frame = element("g", { class: "frame" });
+  constructor(root) {
+    this.others = element("g", { class: "frame" });
+    this.current = element("g", { class: "frame" });
     this.grips = element("g", { class: "grips" });
-    svg.append(this.frame, this.grips);
+    const [below, above] = [element("svg"), element("svg")];
+    below.append(this.others);
+    above.append(this.current, this.grips);
+    root.append(below, above);
     this.nodes = new Map();
   }
 
@@ -39,13 +44,13 @@ export class Overlay {
       const halo = element("ellipse", { class: "halo" });
       const line = element("ellipse", { class: "line" });
       group.append(halo, line);
-      this.frame.append(group);
       node = { group, halo, line };
       this.nodes.set(String(id), node);
     }
     node.group.setAttribute("class", `shower ${status}${isSelected ? " selected" : ""}`);
     this.shape(id, ellipse);
-    if (isSelected) this.frame.append(node.group); // on top
+    const layer = isSelected ? this.current : this.others;
+    if (node.group.parentNode !== layer) layer.append(node.group);
   }
 
   shape(id, ellipse) {
@@ -62,10 +67,8 @@ export class Overlay {
 
   setView(view) {
     const { scale, left, top, ny } = view;
-    this.frame.setAttribute(
-      "transform",
-      `matrix(${scale} 0 0 ${-scale} ${left + 0.5 * scale} ${top + (ny - 0.5) * scale})`,
-    );
+    const matrix = `matrix(${scale} 0 0 ${-scale} ${left + 0.5 * scale} ${top + (ny - 0.5) * scale})`;
+    for (const layer of [this.others, this.current]) layer.setAttribute("transform", matrix);
   }
 
   setHandles(ellipse, view) {
