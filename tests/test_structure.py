@@ -24,7 +24,7 @@ LAYERS = [
     {"shower"},
     {"flagging", "exposure", "regionfile", "synthetic.crds_cache"},
     {"check", "output", "provenance", "synthetic.ramps"},
-    {"review.frames", "review.session", "review.worklist", "step"},
+    {"review.frames", "review.session", "review.worklist", "step", "rates"},
     {"pipeline", "review.applying"},
     {"demo", "review.server"},
     {"cli"},
@@ -33,7 +33,7 @@ LAYERS = [
 #: Who may import the heavy packages, at the top of the module or later.
 MAY_IMPORT = {
     "jwst": {"step", "pipeline", "output", "demo", "cli"},
-    "stdatamodels": {"exposure", "demo", "synthetic.crds_cache", "synthetic.ramps"},
+    "stdatamodels": {"exposure", "rates", "demo", "synthetic.crds_cache", "synthetic.ramps"},
     "ruamel": {"commentedyaml"},
     "yaml": {"regionfile", "strictyaml"},
     "asdf": {"regionfile"},

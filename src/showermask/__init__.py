@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from showermask.ellipse import Ellipse
     from showermask.exceptions import ShowermaskError
     from showermask.pipeline import Detector1ShowersPipeline
+    from showermask.rates import rate_from_rateints
     from showermask.regionfile import RegionFile, read_regions, write_regions
     from showermask.shower import Shower, Status
     from showermask.step import ManualShowerMaskStep
@@ -26,6 +27,7 @@ _HOMES = {
     "Shower": "shower",
     "ShowermaskError": "exceptions",
     "Status": "shower",
+    "rate_from_rateints": "rates",
     "read_regions": "regionfile",
     "write_regions": "regionfile",
 }
@@ -38,6 +40,7 @@ __all__ = [
     "Shower",
     "ShowermaskError",
     "Status",
+    "rate_from_rateints",
     "read_regions",
     "write_regions",
 ]
