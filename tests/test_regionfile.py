@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from showermask import RegionFile, Shower, Status, read_regions, write_regions
 from showermask.exceptions import OutputError, RegionFileError
-from showermask.regionfile import MAX_SIZE, find_regions, load_schema
+from showermask.regionfile import MAX_SIZE, find_regions
+from showermask.regionschema import load_schema
 
 SMALLEST = "{integration: 0, group: 12, x: 512.5, y: 400.0, a: 35.0, b: 22.0, theta: 30.0}"
 FULL = """\

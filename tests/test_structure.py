@@ -20,9 +20,9 @@ SOURCE = Path(showermask.__file__).parent
 #: What each module may import of ours; a module is above those that it may import.
 LAYERS = [
     {"exceptions"},
-    {"atomic", "commentedyaml", "ellipse", "strictyaml"},
+    {"atomic", "commentedyaml", "ellipse", "exposure", "regionschema", "strictyaml"},
     {"shower"},
-    {"flagging", "exposure", "regionfile", "synthetic.crds_cache"},
+    {"flagging", "regionfile", "synthetic.crds_cache"},
     {"check", "output", "provenance", "synthetic.ramps"},
     {"review.frames", "review.session", "review.worklist", "step", "rates"},
     {"pipeline", "review.applying"},
@@ -35,9 +35,9 @@ MAY_IMPORT = {
     "jwst": {"step", "pipeline", "output", "demo", "cli"},
     "stdatamodels": {"exposure", "rates", "demo", "synthetic.crds_cache", "synthetic.ramps"},
     "ruamel": {"commentedyaml"},
-    "yaml": {"regionfile", "strictyaml"},
+    "yaml": {"regionfile", "regionschema", "strictyaml"},
     "asdf": {"regionfile"},
-    "jsonschema": {"regionfile"},
+    "jsonschema": {"regionschema"},
     "astropy": {"exposure", "review.frames"},
     "starlette": {"review.server"},
     "uvicorn": {"review.server"},

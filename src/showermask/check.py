@@ -67,15 +67,7 @@ def describe_mask(regions: RegionFile, exposure: Exposure) -> Iterator[str]:
     MaskTooLargeError
         After the table, when the step would refuse the mask for its size.
     """
-    ny, nx = exposure.frame
-    regions.check_fits(
-        root=exposure.root,
-        subarray=exposure.subarray,
-        nints=exposure.nints,
-        ngroups=exposure.ngroups,
-        ny=ny,
-        nx=nx,
-    )
+    regions.check_fits(exposure)
     _check_flags(regions, exposure)
     marks = footprints(regions.accepted, exposure.shape)
     raw = ", raw: for the step inside calwebb_detector1" if exposure.is_raw else ""

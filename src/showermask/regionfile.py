@@ -8,15 +8,8 @@ are reported at once, each with its place in the file.
 from __future__ import annotations
 
 import hashlib
-import math
 import os
-import sys
-from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
-from functools import cache
-from importlib import resources
-from itertools import islice
 from pathlib import Path
 from stat import S_ISREG
 from typing import Any
@@ -27,21 +20,18 @@ from showermask import strictyaml
 from showermask.atomic import whole_file
 from showermask.commentedyaml import updated
 from showermask.exceptions import RegionFileError, ShowerError
+from showermask.exposure import Exposure
+from showermask.regionschema import FORMAT, MAX_PROBLEMS, schema_problems
 from showermask.shower import Shower, Status
 
 __all__ = [
-    "FORMAT",
     "MAX_SIZE",
     "SUFFIXES",
     "RegionFile",
     "find_regions",
-    "load_schema",
     "read_regions",
     "write_regions",
 ]
-
-#: The format that is written.
-FORMAT = "showermask-1.0"
 
 #: File types, in the order in which they are looked for.
 SUFFIXES = (".yaml", ".yml", ".asdf")
@@ -49,7 +39,6 @@ SUFFIXES = (".yaml", ".yml", ".asdf")
 #: Bytes; some ten thousand showers. A larger file is not a region file.
 MAX_SIZE = 4 * 1024**2
 
-_MAX_REPORTED = 50
 _ASDF_OWN_KEYS = frozenset({"asdf_library", "history"})
 
 _HEADING = """\
@@ -116,34 +105,21 @@ class RegionFile:
         tree["showers"] = [shower.to_mapping() for shower in self.showers]
         return tree
 
-    def check_fits(
-        self,
-        *,
-        root: str | None,
-        subarray: str | None,
-        nints: int | None,
-        ngroups: int | None,
-        ny: int,
-        nx: int,
-    ) -> None:
+    def check_fits(self, exposure: Exposure) -> None:
         """Refuse to go with an exposure that the file was not made for.
 
         Parameters
         ----------
-        root : str or None
-            Product root of the exposure.
-        subarray : str or None
-            Subarray name of the exposure.
-        nints, ngroups : int or None
-            Integrations and groups of the exposure; None where unknown.
-        ny, nx : int
-            Rows and columns.
+        exposure : Exposure
+            The exposure.
 
         Raises
         ------
         RegionFileError
             With every mismatch.
         """
+        root, subarray = exposure.root, exposure.subarray
+        nints, ngroups = exposure.nints, exposure.ngroups
         problems = []
         if self.exposure is not None and self.exposure != root:
             known = root or "without a file name"
@@ -153,7 +129,7 @@ class RegionFile:
             )
         if self.subarray is not None and subarray is not None and self.subarray != subarray:
             problems.append(f"subarray is {self.subarray}, but the data have {subarray}")
-        data_shape = (nints, ngroups, ny, nx)
+        data_shape = (nints, ngroups, *exposure.frame)
         if self.shape is not None and any(
             size is not None and size != expected
             for expected, size in zip(self.shape, data_shape, strict=True)
@@ -203,8 +179,8 @@ def read_regions(path: str | os.PathLike[str]) -> RegionFile:
     except RegionFileError as error:
         problems = [*problems, *error.problems]
     if problems:
-        if len(problems) > _MAX_REPORTED:
-            problems[_MAX_REPORTED:] = ["… and more problems"]
+        if len(problems) > MAX_PROBLEMS:
+            problems[MAX_PROBLEMS:] = ["… and more problems"]
         raise RegionFileError(*(f"{file}: {problem}" for problem in problems))
     return RegionFile(**contents, path=file, sha256=hashlib.sha256(data).hexdigest())
 
@@ -229,7 +205,7 @@ def write_regions(path: str | os.PathLike[str], regions: RegionFile) -> None:
     file = Path(path)
     suffix = _known_suffix(file)
     tree = regions.to_tree()
-    RegionFileError.raise_if([f"{file}: {problem}" for problem in _schema_problems(tree)])
+    RegionFileError.raise_if([f"{file}: {problem}" for problem in schema_problems(tree)])
     with whole_file(file.resolve()) as draft:
         if suffix == ".asdf":
             import asdf
@@ -256,14 +232,6 @@ def find_regions(root: str, directory: Path) -> list[Path]:
     """
     named = (directory / f"{root}_showers{suffix}" for suffix in SUFFIXES)
     return [path for path in named if path.is_file()]
-
-
-@cache
-def load_schema() -> dict[str, Any]:
-    """Return the schema of the format that is written, a JSON schema (draft 2020-12)."""
-    text = resources.files("showermask").joinpath(f"schemas/{FORMAT}.yaml").read_bytes()
-    schema: dict[str, Any] = yaml.safe_load(text)
-    return schema
 
 
 def _read_bytes(file: Path) -> bytes:
@@ -305,7 +273,7 @@ def _asdf_tree(data: bytes) -> tuple[Any, list[str]]:
 
 def _contents(tree: Any) -> dict[str, Any]:
     """Return the arguments of `RegionFile` from a tree, or raise with all that is wrong with it."""
-    RegionFileError.raise_if(list(_schema_problems(tree)))
+    RegionFileError.raise_if(list(schema_problems(tree)))
     problems: list[str] = []
     showers: list[Shower] = []
     for position, entry in enumerate(tree["showers"]):
@@ -321,136 +289,6 @@ def _contents(tree: Any) -> dict[str, Any]:
     RegionFileError.raise_if(problems)
     rest = {k: tree[k] for k in ("exposure", "subarray", "reviewer", "reviewed") if k in tree}
     return {"showers": tuple(showers), "shape": shape, **rest}
-
-
-def _schema_problems(tree: Any) -> Iterator[str]:
-    """Yield one sentence for each way in which ``tree`` departs from the schema."""
-    if not isinstance(tree, dict):
-        found = "is empty" if tree is None else f"holds {_shown(tree)}"
-        yield f"{found}, expected a mapping with the key showers"
-        return
-    version = tree.get("format", FORMAT)
-    if version != FORMAT:
-        yield (
-            f"format is {_shown(version)}, expected {FORMAT}; "
-            "a later version of showermask may be needed to read it"
-        )
-        return
-    errors = islice(_validator().iter_errors(tree), _MAX_REPORTED + 1)
-    for error in sorted(errors, key=lambda e: [(isinstance(p, str), p) for p in e.absolute_path]):
-        yield from _sentences(error)
-
-
-@cache
-def _validator() -> Any:
-    """Return the validator, in which numbers are finite and nothing else passes for a number."""
-    import jsonschema
-
-    base = jsonschema.Draft202012Validator
-
-    def is_integer(_: Any, value: Any) -> bool:
-        return isinstance(value, int) and not isinstance(value, bool)
-
-    def is_number(checker: Any, value: Any) -> bool:
-        is_real = is_integer(checker, value) or isinstance(value, float)
-        return is_real and -sys.float_info.max <= value <= sys.float_info.max
-
-    types = base.TYPE_CHECKER.redefine_many({"integer": is_integer, "number": is_number})
-    formats = jsonschema.FormatChecker(formats=())
-
-    @formats.checks("date-time", raises=ValueError)
-    def is_date_time(value: Any) -> bool:
-        return not isinstance(value, str) or datetime.fromisoformat(value) is not None
-
-    validator = jsonschema.validators.extend(base, type_checker=types)
-    return validator(load_schema(), format_checker=formats)
-
-
-def _sentences(error: Any) -> Iterator[str]:
-    """Turn an error of the schema into *where: found, expected, what to do*."""
-    place = _place(error.absolute_path)
-    prefix = f"{place}." if place else ""
-    found = error.instance
-    title = error.schema.get("title", "")
-    hint = f" ({title})" if title else ""
-    rule, limit = error.validator, error.validator_value
-    if rule == "additionalProperties":
-        known = error.schema["properties"]
-        for key in [key for key in found if key not in known]:
-            yield f"{prefix}{key} is not a known key, expected one of {', '.join(known)}"
-    elif rule == "required":
-        missing = [key for key in limit if key not in found]
-        # The schema reports each missing key by itself; find the one that this error is about.
-        name = next((key for key in missing if repr(key) in error.message), missing[0])
-        yield f"{prefix}{name} is missing{_title_of(error.schema, name)}"
-    elif rule == "type":
-        expected = f"{_TYPE_NAMES[limit]}{hint}{_advice(found, limit)}"
-        yield f"{place} is {_shown(found)}, expected {expected}"
-    elif rule == "enum":
-        yield f"{place} is {_shown(found)}, expected one of {', '.join(map(str, limit))}"
-    elif rule in _BOUNDS:
-        bound = _BOUNDS[rule].format(limit)
-        yield f"{place} is {_shown(found)}, expected {bound}{hint}"
-    elif rule in ("minItems", "maxItems", "minLength"):
-        yield f"{place} has {len(found)} items, expected {limit}{hint}"
-    elif rule == "format":
-        yield f"{place} is {_shown(found)}, expected a date and time such as 2026-11-20T15:00:00Z"
-    else:  # pragma: no cover - the schema uses no other rule
-        yield f"{place}: {error.message}"
-
-
-_BOUNDS = {"minimum": "{} or more", "maximum": "{} or less", "exclusiveMinimum": "more than {}"}
-
-_TYPE_NAMES = {
-    "object": "a mapping",
-    "array": "a list",
-    "string": "a text",
-    "integer": "a whole number",
-    "number": "a finite number",
-}
-
-
-def _title_of(schema: Mapping[str, Any], key: str) -> str:
-    title = schema["properties"].get(key, {}).get("title")
-    return f", expected {title[0].lower()}{title[1:]}" if title else ""
-
-
-def _advice(found: Any, wanted: str) -> str:
-    """Tell how to write a number that YAML readers take for a text."""
-    if not isinstance(found, str) or wanted not in ("number", "integer"):
-        return ""
-    try:
-        number = float(found.replace("_", ""))
-    except ValueError:
-        return ""
-    if not math.isfinite(number):
-        return ""
-    plain = repr(int(number)) if wanted == "integer" and number.is_integer() else repr(number)
-    return f"; write {plain}, without quotes, leading zeros or a bare exponent"
-
-
-def _place(path: Sequence[str | int]) -> str:
-    steps = (f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
-    return "".join(steps).removeprefix(".")
-
-
-def _shown(value: Any) -> str:
-    """Show a value in a message, briefly."""
-    if isinstance(value, str):
-        text = f"the text {value!r}"
-    elif isinstance(value, dict):
-        text = f"a mapping with {', '.join(map(str, list(value)[:5])) or 'nothing'}"
-    elif isinstance(value, list):
-        text = f"a list of {len(value)}"
-    elif value is None:
-        text = "null"
-    elif isinstance(value, bool):
-        text = str(value).lower()
-    elif isinstance(value, (int, float)):
-        text = repr(value)
-    else:
-        text = "an array" if hasattr(value, "shape") else f"a {type(value).__name__}"
-    return text if len(text) <= 80 else f"{text[:77]}…"
 
 
 def _yaml_text(file: Path, tree: dict[str, Any]) -> str:

@@ -139,15 +139,7 @@ class ManualShowerMaskStep(SavesWhole):
             self.provenance.stamp(model)
             return
         regions = read_regions(path)
-        ny, nx = exposure.frame
-        regions.check_fits(
-            root=exposure.root,
-            subarray=exposure.subarray,
-            nints=exposure.nints,
-            ngroups=exposure.ngroups,
-            ny=ny,
-            nx=nx,
-        )
+        regions.check_fits(exposure)
         bits = self._bits(regions, exposure)
         marks = footprints(regions.accepted, exposure.shape)
         coverage = measure(marks, exposure.shape)

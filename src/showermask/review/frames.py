@@ -39,10 +39,6 @@ class _Plane:
     dtype: np.dtype[np.generic]
     is_unsigned: bool
 
-    @property
-    def frame_bytes(self) -> int:
-        return self.shape[-1] * self.shape[-2] * self.dtype.itemsize
-
 
 @dataclass(frozen=True, kw_only=True)
 class PixelRamp:
@@ -211,18 +207,24 @@ class FrameReader:
         )
 
     def _read(self, plane: _Plane, integration: int, group: int) -> NDArray[Any]:
-        start = plane.offset + self._index(plane, integration, group) * plane.frame_bytes
-        raw = os.pread(self._file, plane.frame_bytes, start)
-        if len(raw) != plane.frame_bytes:
-            raise ExposureError(f"{self.path}: is cut short, expected more data")
-        return _native(np.frombuffer(raw, plane.dtype), plane).reshape(plane.shape[-2:])
+        values = self._read_values(plane, integration, group, 0, plane.shape[-1] * plane.shape[-2])
+        return values.reshape(plane.shape[-2:])
 
     def _read_pixel(self, plane: _Plane, integration: int, group: int, x: int, y: int) -> float:
-        size = plane.dtype.itemsize
-        start = plane.offset + self._index(plane, integration, group) * plane.frame_bytes
-        raw = os.pread(self._file, size, start + (y * plane.shape[-1] + x) * size)
-        value: float = _native(np.frombuffer(raw, plane.dtype), plane)[0]
+        value: float = self._read_values(plane, integration, group, y * plane.shape[-1] + x, 1)[0]
         return value
+
+    def _read_values(
+        self, plane: _Plane, integration: int, group: int, first: int, count: int
+    ) -> NDArray[Any]:
+        """Read ``count`` values of a frame from its ``first`` on."""
+        size = plane.dtype.itemsize
+        frame_bytes = plane.shape[-1] * plane.shape[-2] * size
+        start = plane.offset + self._index(plane, integration, group) * frame_bytes
+        raw = os.pread(self._file, count * size, start + first * size)
+        if len(raw) != count * size:
+            raise ExposureError(f"{self.path}: is cut short, expected more data")
+        return _native(np.frombuffer(raw, plane.dtype), plane)
 
     def _index(self, plane: _Plane, integration: int, group: int) -> int:
         nints, ngroups = self.nframes

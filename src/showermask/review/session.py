@@ -248,16 +248,7 @@ class ReviewSession:
 
     def _read(self, path: Path) -> RegionFile:
         regions = read_regions(path)
-        exposure = self.exposure
-        ny, nx = exposure.frame
-        regions.check_fits(
-            root=exposure.root,
-            subarray=exposure.subarray,
-            nints=exposure.nints,
-            ngroups=exposure.ngroups,
-            ny=ny,
-            nx=nx,
-        )
+        regions.check_fits(self.exposure)
         return regions
 
     def _recover(self) -> None:

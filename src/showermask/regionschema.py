@@ -1,0 +1,171 @@
+"""The schema of region files, and what is wrong with a tree that does not follow it."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from functools import cache
+from importlib import resources
+from itertools import islice
+from typing import Any
+
+import yaml
+
+__all__ = ["FORMAT", "MAX_PROBLEMS", "load_schema", "schema_problems"]
+
+#: The format that is written.
+FORMAT = "showermask-1.0"
+
+#: How many problems of a file are worth reporting.
+MAX_PROBLEMS = 50
+
+
+@cache
+def load_schema() -> dict[str, Any]:
+    """Return the schema of the format that is written, a JSON schema (draft 2020-12)."""
+    text = resources.files("showermask").joinpath(f"schemas/{FORMAT}.yaml").read_bytes()
+    schema: dict[str, Any] = yaml.safe_load(text)
+    return schema
+
+
+def schema_problems(tree: Any) -> Iterator[str]:
+    """Tell in which ways a tree departs from the schema.
+
+    Parameters
+    ----------
+    tree : object
+        Plain Python objects.
+
+    Yields
+    ------
+    str
+        Sentences, in the order of the tree: where, what was found, what was expected.
+    """
+    if not isinstance(tree, dict):
+        found = "is empty" if tree is None else f"holds {_shown(tree)}"
+        yield f"{found}, expected a mapping with the key showers"
+        return
+    version = tree.get("format", FORMAT)
+    if version != FORMAT:
+        yield (
+            f"format is {_shown(version)}, expected {FORMAT}; "
+            "a later version of showermask may be needed to read it"
+        )
+        return
+    errors = islice(_validator().iter_errors(tree), MAX_PROBLEMS + 1)
+    for error in sorted(errors, key=lambda e: [(isinstance(p, str), p) for p in e.absolute_path]):
+        yield from _sentences(error)
+
+
+@cache
+def _validator() -> Any:
+    """Return the validator, in which numbers are finite and nothing else passes for a number."""
+    import jsonschema
+
+    base = jsonschema.Draft202012Validator
+
+    def is_integer(_: Any, value: Any) -> bool:
+        return isinstance(value, int) and not isinstance(value, bool)
+
+    def is_number(checker: Any, value: Any) -> bool:
+        is_real = is_integer(checker, value) or isinstance(value, float)
+        return is_real and -sys.float_info.max <= value <= sys.float_info.max
+
+    types = base.TYPE_CHECKER.redefine_many({"integer": is_integer, "number": is_number})
+    formats = jsonschema.FormatChecker(formats=())
+
+    @formats.checks("date-time", raises=ValueError)
+    def is_date_time(value: Any) -> bool:
+        return not isinstance(value, str) or datetime.fromisoformat(value) is not None
+
+    validator = jsonschema.validators.extend(base, type_checker=types)
+    return validator(load_schema(), format_checker=formats)
+
+
+def _sentences(error: Any) -> Iterator[str]:
+    """Turn an error of the schema into *where: found, expected, what to do*."""
+    place = _place(error.absolute_path)
+    prefix = f"{place}." if place else ""
+    found = error.instance
+    title = error.schema.get("title", "")
+    hint = f" ({title})" if title else ""
+    rule, limit = error.validator, error.validator_value
+    if rule == "additionalProperties":
+        known = error.schema["properties"]
+        for key in [key for key in found if key not in known]:
+            yield f"{prefix}{key} is not a known key, expected one of {', '.join(known)}"
+    elif rule == "required":
+        missing = [key for key in limit if key not in found]
+        # The schema reports each missing key by itself; find the one that this error is about.
+        name = next((key for key in missing if repr(key) in error.message), missing[0])
+        yield f"{prefix}{name} is missing{_title_of(error.schema, name)}"
+    elif rule == "type":
+        expected = f"{_TYPE_NAMES[limit]}{hint}{_advice(found, limit)}"
+        yield f"{place} is {_shown(found)}, expected {expected}"
+    elif rule == "enum":
+        yield f"{place} is {_shown(found)}, expected one of {', '.join(map(str, limit))}"
+    elif rule in _BOUNDS:
+        bound = _BOUNDS[rule].format(limit)
+        yield f"{place} is {_shown(found)}, expected {bound}{hint}"
+    elif rule in ("minItems", "maxItems", "minLength"):
+        yield f"{place} has {len(found)} items, expected {limit}{hint}"
+    elif rule == "format":
+        yield f"{place} is {_shown(found)}, expected a date and time such as 2026-11-20T15:00:00Z"
+    else:  # pragma: no cover - the schema uses no other rule
+        yield f"{place}: {error.message}"
+
+
+_BOUNDS = {"minimum": "{} or more", "maximum": "{} or less", "exclusiveMinimum": "more than {}"}
+
+_TYPE_NAMES = {
+    "object": "a mapping",
+    "array": "a list",
+    "string": "a text",
+    "integer": "a whole number",
+    "number": "a finite number",
+}
+
+
+def _title_of(schema: Mapping[str, Any], key: str) -> str:
+    title = schema["properties"].get(key, {}).get("title")
+    return f", expected {title[0].lower()}{title[1:]}" if title else ""
+
+
+def _advice(found: Any, wanted: str) -> str:
+    """Tell how to write a number that YAML readers take for a text."""
+    if not isinstance(found, str) or wanted not in ("number", "integer"):
+        return ""
+    try:
+        number = float(found.replace("_", ""))
+    except ValueError:
+        return ""
+    if not math.isfinite(number):
+        return ""
+    plain = repr(int(number)) if wanted == "integer" and number.is_integer() else repr(number)
+    return f"; write {plain}, without quotes, leading zeros or a bare exponent"
+
+
+def _place(path: Sequence[str | int]) -> str:
+    steps = (f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
+    return "".join(steps).removeprefix(".")
+
+
+def _shown(value: Any) -> str:
+    """Show a value in a message, briefly."""
+    if isinstance(value, str):
+        text = f"the text {value!r}"
+    elif isinstance(value, dict):
+        text = f"a mapping with {', '.join(map(str, list(value)[:5])) or 'nothing'}"
+    elif isinstance(value, list):
+        text = f"a list of {len(value)}"
+    elif value is None:
+        text = "null"
+    elif isinstance(value, bool):
+        text = str(value).lower()
+    elif isinstance(value, (int, float)):
+        text = repr(value)
+    else:
+        text = "an array" if hasattr(value, "shape") else f"a {type(value).__name__}"
+    return text if len(text) <= 80 else f"{text[:77]}…"
