@@ -38,7 +38,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 #: Answers that tests provoke: a server that was killed, a file that changed on disk.
-EXPECTED_COMPLAINTS = ("ERR_CONNECTION_REFUSED", "409 (Conflict)")
+EXPECTED_COMPLAINTS = ("ERR_CONNECTION_REFUSED", "ERR_CONNECTION_RESET", "409 (Conflict)")
 
 CANDIDATES = tuple(
     Shower(
@@ -312,6 +312,15 @@ def test_undo_and_redo(page):
     page.expect_rows("accepted")
     ActionChains(page.driver).key_down(Keys.CONTROL).send_keys("y").key_up(Keys.CONTROL).perform()
     page.wait_until(lambda: "50, 40" in page.rows()[0][1], "the move made again")
+
+
+def test_keys_may_come_faster_than_answers(candidates, page):
+    """Nothing is lost when decisions are typed without a pause."""
+    ActionChains(page.driver).send_keys("nanrna").perform()
+    page.expect_rows("accepted", "accepted", "rejected")
+    ActionChains(page.driver).send_keys("uuuUU").perform()
+    page.expect_rows("candidate", "accepted", "rejected")
+    assert not page.notice()
 
 
 def test_zoom_and_pan_move_no_ellipse(page):

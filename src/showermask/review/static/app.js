@@ -84,14 +84,21 @@ function isVisible(shower) {
   return !info.isRamp || (shower.group <= group && group <= lastGroup(shower));
 }
 
-async function change(kind, body = {}) {
-  return attempt(async () => {
-    const answer = await postJson(`exposures/${info.number}/change`, {
+// Changes go to the server one after the other, each made to what the one before has left: keys may
+// come faster than answers.
+let lastChange = Promise.resolve();
+
+function change(kind, body = {}) {
+  const exposure = info;
+  lastChange = lastChange.then(() => attempt(async () => {
+    if (exposure !== info) return undefined;
+    const answer = await postJson(`exposures/${exposure.number}/change`, {
       change: kind, revision: state.revision, ...body,
     });
-    setState(answer.state);
+    if (exposure === info) setState(answer.state);
     return answer;
-  });
+  }));
+  return lastChange;
 }
 
 function setState(next) {
@@ -229,6 +236,7 @@ async function save({ force = false } = {}) {
     notice("An ellipse is placed but not marked. Mark it (Enter) or drop it (Esc), then save.");
     return;
   }
+  await lastChange;
   try {
     const answer = await postJson(`exposures/${info.number}/save`, { reviewer: $("reviewer").value, force });
     setState(answer.state);
@@ -769,6 +777,7 @@ async function openExposure(number) {
     notice("An ellipse is placed but not marked. Mark it (Enter) or drop it (Esc) first.");
     return;
   }
+  await lastChange;
   await attempt(async () => {
     const next = await getJson(`exposures/${number}`);
     info = next;
@@ -779,6 +788,8 @@ async function openExposure(number) {
     integration = 0;
     group = info.isRamp && info.ngroups > 1 ? 1 : 0;
     $("exposures").value = number;
+    $("exposures").title = `${info.file}, region file ${info.regionFile}`;
+    for (const id of ["previous-exposure", "next-exposure"]) $(id).hidden = count === 1;
     $("previous-exposure").disabled = number === 0;
     $("next-exposure").disabled = number === count - 1;
     $("integration").max = info.nints - 1;
