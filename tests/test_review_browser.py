@@ -37,8 +37,13 @@ pytestmark = pytest.mark.skipif(
     reason="chromium and chromedriver are not installed",
 )
 
-#: Answers that tests provoke: a server that was killed, a file that changed on disk.
-EXPECTED_COMPLAINTS = ("ERR_CONNECTION_REFUSED", "ERR_CONNECTION_RESET", "409 (Conflict)")
+#: What tests provoke: a server that was killed, a file that changed on disk, a page left unsaved.
+EXPECTED_COMPLAINTS = (
+    "ERR_CONNECTION_REFUSED",
+    "ERR_CONNECTION_RESET",
+    "409 (Conflict)",
+    "Blocked attempt to show a 'beforeunload'",
+)
 
 CANDIDATES = tuple(
     Shower(
@@ -323,6 +328,89 @@ def test_keys_may_come_faster_than_answers(candidates, page):
     assert not page.notice()
 
 
+def test_a_placed_ellipse_is_not_lost(page):
+    """Esc drops it, undo brings it back; a click elsewhere moves it with all that it says."""
+    page.click(40, 30)
+    page.type("last_group", "6")
+    page.driver.find_element(By.ID, "viewport").send_keys(Keys.ESCAPE)
+    assert page.shown("draft") == 0
+    page.press("u")
+    assert page.shown("draft") == 1
+    page.press(Keys.ARROW_RIGHT)
+    page.click(20, 15)
+    assert (page.field("x"), page.field("group"), page.field("last_group")) == (
+        pytest.approx(20, abs=0.2),
+        1,
+        6,
+    )
+    page.driver.refresh()
+    page.wait_for_frame()
+    assert page.shown("draft") == 1
+
+
+def test_buttons_over_the_image_are_buttons(page):
+    """A click on zoom or on a message is no click on the image."""
+    before = page.at(1, 0)[0] - page.at(0, 0)[0]
+    page.driver.find_element(By.ID, "zoom-in").click()
+    assert page.at(1, 0)[0] - page.at(0, 0)[0] == pytest.approx(1.4 * before, rel=1e-3)
+    assert page.shown("draft") == 0
+
+
+def test_keys_belong_to_the_image_after_a_click(page):
+    """Enter marks also after a button, and arrows change the group also after a list."""
+    page.click(40, 30)
+    page.driver.find_element(By.ID, "group-up").click()
+    page.press(Keys.ENTER)
+    page.expect_rows("accepted")
+    page.driver.find_element(By.CSS_SELECTOR, "#shape option[value=asinh]").click()
+    page.press(Keys.ARROW_RIGHT)
+    assert page.driver.find_element(By.ID, "group-value").text == "3 of 9"
+    assert page.driver.find_element(By.ID, "shape").get_property("value") == "asinh"
+
+
+def test_two_drags_without_a_pause(page):
+    """The second drag begins where the first one ended, whether the server has answered or not."""
+    page.click(40, 30)
+    page.press(Keys.ENTER)
+    page.expect_rows("accepted")
+    page.drag(page.at(40, 30), page.at(50, 35))
+    page.drag(page.at(50, 35), page.at(60, 40))
+    page.wait_until(lambda: "60, 40" in page.rows()[0][1], "both moves")
+    (shower,) = page.save().showers
+    assert (shower.x, shower.y) == pytest.approx((60, 40), abs=0.5)
+
+
+@pytest.mark.parametrize(
+    ("name", "typed", "expected"),
+    [
+        ("a", "-5", 0.5),
+        ("theta", "-30", 330),
+        ("group", "99", 9),
+        ("last_group", "-", 5),
+        ("x", "", 40),
+    ],
+)
+def test_numbers_are_kept_within_reason(page, name, typed, expected):
+    """What can't be is brought to what can, and nonsense changes nothing."""
+    page.click(40, 30)
+    page.type("last_group", "5")
+    before = page.field("x")
+    page.type(name, typed or Keys.DELETE)
+    assert page.field(name) == pytest.approx(before if name == "x" else expected)
+
+
+def test_what_is_being_typed_is_saved(page):
+    """Ctrl+S in a field takes what it says."""
+    page.click(40, 30)
+    page.press(Keys.ENTER)
+    page.expect_rows("accepted")
+    comment = page.driver.find_element(By.ID, "comment")
+    comment.send_keys("a glow")
+    comment.send_keys(Keys.CONTROL, "s")
+    page.wait_until(lambda: "Saved" in page.notice(), "the word that it is saved")
+    assert read_regions(page.regions).showers[0].comment == "a glow"
+
+
 def test_zoom_and_pan_move_no_ellipse(page):
     """The wheel zooms to the cursor, a drag beside the ellipse pans; numbers stay as they are."""
     page.click(40, 30)
@@ -482,10 +570,9 @@ def test_a_directory_of_exposures(chrome, jump, tmp_path):
     opened.exposure = tmp_path
     opened.start()
     try:
-        options = [
-            o.text for o in opened.driver.find_elements(By.CSS_SELECTOR, "#exposures option")
-        ]
-        assert options == ["x_jump.fits — not reviewed", "y_jump.fits — 3 to decide"]
+        script = "return [...document.querySelectorAll('#exposures option')].map((o) => o.text)"
+        listed = opened.driver.execute_script(script)
+        assert listed == ["x_jump.fits — not reviewed", "y_jump.fits — 3 to decide"]
         opened.press("]")
         opened.expect_rows("candidate", "candidate", "candidate")
         opened.press("[")

@@ -124,7 +124,7 @@ class TestBadRequests:
             ("exposures/0/frame/0/10", "expected integrations 0 to 0 and groups 0 to 9"),
             ("exposures/0/dq/7/0", "expected integrations 0 to 0"),
             ("exposures/0/pixel/0/40/0", "expected x 0 to 39 and y 0 to 31"),
-            ("exposures/99999999999999999999", "expected 0 to 0"),
+            ("exposures/999999999", "expected 0 to 0"),
         ],
     )
     def test_indices(self, client, path, sentence):
@@ -145,6 +145,7 @@ class TestBadRequests:
             "/api/exposures/..%2f..%2fetc/frame/0/0",
             "/api/exposures/-1",
             "/api/exposures/0x0",
+            "/api/exposures/" + "9" * 5000,
         ],
     )
     def test_paths(self, client, path):
@@ -158,6 +159,8 @@ class TestBadRequests:
         [
             (b"{", "is not JSON"),
             (b"[]", "is not a JSON object"),
+            (b"[" * 100_000, "is not JSON"),
+            (b'{"change": "edit", "id": 0, "values": "abc"}', "is not understood"),
             (b"{}", "change is None, expected add"),
             (b'{"change": "add"}', "is not understood ('shower')"),
             (b'{"change": "add", "shower": 5}', "is not understood"),
@@ -266,6 +269,19 @@ class TestReview:
         assert client.post("/api/exposures/0/save", json={"force": True}).status_code == 200
         assert read_regions(path).showers == (shower,)
 
+    def test_apply_needs_the_file_that_is_on_show(self, client, entry, write, shower):
+        """What somebody else has written meanwhile is not applied unseen."""
+        change(client, "add", shower=entry)
+        client.post("/api/exposures/0/save", json={})
+        write(replace(shower, group=7), name="x_showers.yaml")
+        assert client.post("/api/exposures/0/apply").json()["kind"] == "changed"
+
+    def test_unsaved_marks_are_listed(self, client, entry):
+        """The list says which exposures have something to save."""
+        assert not client.get("/api/exposures").json()["exposures"][0]["isUnsaved"]
+        change(client, "add", shower=entry)
+        assert client.get("/api/exposures").json()["exposures"][0]["isUnsaved"]
+
     def test_raw_ramps_are_not_masked(self, builder, tmp_path, entry):
         """An uncal can be looked at and marked; applying to it is refused."""
         builder.raw_model().save(str(tmp_path / "x_uncal.fits"))
@@ -354,6 +370,8 @@ class TestCommand:
             (["gone.fits"], "gone.fits: can't be read as FITS"),
             (["{folder}"], "found no exposure"),
             (["{jump}", "--regions", "{broken}"], "is not valid YAML"),
+            (["{jump}", "--regions", "gone/r.yaml"], "in a folder that exists"),
+            (["{jump}", "--regions", "r.txt"], "expected a region file with one of"),
             (["{jump}", "--port", "1"], "port 1 can't be used"),
         ],
     )

@@ -3,7 +3,7 @@
 import pytest
 
 from showermask import RegionFile, Shower, Status, read_regions, write_regions
-from showermask.exceptions import RegionFileError, ShowerError
+from showermask.exceptions import RegionFileError, ShowerError, ShowermaskError
 from showermask.exposure import Exposure, Product
 from showermask.review.session import ChangedOnDiskError, ReviewSession, StaleError
 
@@ -208,6 +208,23 @@ class TestDraft:
         again.undo()
         assert showers(again) == [a_shower()]
         assert not again.draft_path.exists()
+
+    def test_to_a_file_that_has_changed_is_not_saved_unasked(self, session, path):
+        """After a crash, what a colleague has written meanwhile is not lost."""
+        session.add(a_shower())
+        write_regions(path, RegionFile(showers=(a_shower(group=7),)))
+        again = ReviewSession(EXPOSURE, path)
+        assert again.recovered
+        with pytest.raises(ChangedOnDiskError):
+            again.save()
+        assert read_regions(path).showers == (a_shower(group=7),)
+
+    def test_comes_before_the_change(self, session):
+        """When the draft can't be written, the change is not made."""
+        session.draft_path.mkdir()
+        with pytest.raises(ShowermaskError, match="is a directory"):
+            session.add(a_shower())
+        assert (showers(session), session.revision) == ([], 0)
 
     def test_is_not_found_as_a_region_file(self, session, tmp_path):
         """The step does not look at drafts."""

@@ -139,8 +139,10 @@ def _review(options: argparse.Namespace) -> int:
     from showermask.review.server import Review, serve
     from showermask.review.worklist import find_work
 
-    review = Review(find_work(options.exposure, options.regions), reviewer=options.reviewer)
-    review.get(0)
+    work = find_work(options.exposure, options.regions)
+    review = Review(work, reviewer=options.reviewer)
+    if len(work) == 1:
+        review.get(0)  # what is wrong with the only exposure is better said here than on the page
     serve(
         review,
         port=options.port,

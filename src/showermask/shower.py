@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from enum import StrEnum
 from numbers import Integral, Real
@@ -159,7 +159,7 @@ class Shower:
         yield from self._text_problems()
         if self.status not in set(Status):
             yield f"status is {self.status!r}, expected one of {', '.join(Status)}"
-        if self.flags is not None and (isinstance(self.flags, str) or not self.flags):
+        if self.flags is not None and not _are_names(self.flags):
             yield f"flags is {self.flags!r}, expected a list of flag names such as [DO_NOT_USE]"
 
     def _text_problems(self) -> Iterator[str]:
@@ -191,6 +191,12 @@ class Shower:
                 yield f"{name} is {value!r}, expected a finite number"
             elif name in "ab" and value <= 0:
                 yield f"{name} is {value!r}, expected a semi-axis in pixels, more than 0"
+
+
+def _are_names(flags: object) -> bool:
+    if not isinstance(flags, Sequence) or isinstance(flags, str) or not flags:
+        return False
+    return all(isinstance(flag, str) and flag for flag in flags)
 
 
 def _is_unicode(text: str) -> bool:

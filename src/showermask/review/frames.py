@@ -226,13 +226,17 @@ class FrameReader:
             raise ExposureError(f"{self.path}: is cut short, expected more data")
         return _native(np.frombuffer(raw, plane.dtype), plane)
 
-    def _index(self, plane: _Plane, integration: int, group: int) -> int:
+    def check_index(self, integration: int, group: int) -> None:
+        """Raise `IndexError`, with what there is, for a frame that is not there."""
         nints, ngroups = self.nframes
         if not (0 <= integration < nints and 0 <= group < ngroups):
             raise IndexError(
                 f"integration {integration}, group {group}: expected integrations 0 to "
                 f"{nints - 1} and groups 0 to {ngroups - 1}"
             )
+
+    def _index(self, plane: _Plane, integration: int, group: int) -> int:
+        self.check_index(integration, group)
         if len(plane.shape) == 4:
             return integration * plane.shape[1] + group
         return integration if len(plane.shape) == 3 else 0

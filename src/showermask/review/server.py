@@ -24,6 +24,7 @@ import numpy as np
 import uvicorn
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
+from starlette.convertors import Convertor, register_url_convertor
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
@@ -45,6 +46,21 @@ from showermask.review.frames import (
 from showermask.review.session import ChangedOnDiskError, ReviewSession, StaleError
 from showermask.review.worklist import WorkItem
 from showermask.shower import Shower
+
+
+class _Count(Convertor[int]):
+    """A number in a path: of so few digits that nothing can be wrong with it."""
+
+    regex = "[0-9]{1,9}"
+
+    def convert(self, value: str) -> int:
+        return int(value)
+
+    def to_string(self, value: int) -> str:
+        return str(value)
+
+
+register_url_convertor("count", _Count())
 
 __all__ = ["TOKEN_HEADER", "Review", "make_app", "serve"]
 
@@ -114,9 +130,20 @@ class Review:
         """Return the lock under which sessions are changed."""
         return self._lock
 
-    def has_unsaved(self) -> bool:
-        """Tell whether any session has something to save."""
-        return any(session.is_dirty for _, session in self._open.values())
+    def has_unsaved(self, number: int) -> bool:
+        """Tell whether an exposure has something to save.
+
+        Parameters
+        ----------
+        number : int
+            Position in the list.
+
+        Returns
+        -------
+        bool
+            False for one that has not been opened.
+        """
+        return number in self._open and self._open[number][1].is_dirty
 
 
 def make_app(
@@ -147,14 +174,18 @@ def make_app(
     api = _Api(review)
     routes: list[tuple[str, str, Callable[..., Any]]] = [
         ("GET", "exposures", api.exposures),
-        ("GET", "exposures/{number:int}", api.describe),
-        ("GET", "exposures/{number:int}/frame/{integration:int}/{group:int}", api.frame),
-        ("GET", "exposures/{number:int}/dq/{integration:int}/{group:int}", api.dq),
-        ("GET", "exposures/{number:int}/pixel/{integration:int}/{x:int}/{y:int}", api.pixel),
-        ("POST", "exposures/{number:int}/mask/{integration:int}/{group:int}", api.mask),
-        ("POST", "exposures/{number:int}/change", api.change),
-        ("POST", "exposures/{number:int}/save", api.save),
-        ("POST", "exposures/{number:int}/apply", api.apply),
+        ("GET", "exposures/{number:count}", api.describe),
+        ("GET", "exposures/{number:count}/frame/{integration:count}/{group:count}", api.frame),
+        ("GET", "exposures/{number:count}/dq/{integration:count}/{group:count}", api.dq),
+        (
+            "GET",
+            "exposures/{number:count}/pixel/{integration:count}/{x:count}/{y:count}",
+            api.pixel,
+        ),
+        ("POST", "exposures/{number:count}/mask/{integration:count}/{group:count}", api.mask),
+        ("POST", "exposures/{number:count}/change", api.change),
+        ("POST", "exposures/{number:count}/save", api.save),
+        ("POST", "exposures/{number:count}/apply", api.apply),
     ]
     prefix = "/" + base_url.strip("/")
     prefixes = {"", prefix.rstrip("/")}
@@ -191,8 +222,13 @@ class _Api:
 
     def exposures(self, _: Mapping[str, Any]) -> Response:
         rows = [
-            {"root": item.root, "file": item.exposure.name, **item.progress()}
-            for item in self._review.items
+            {
+                "root": item.root,
+                "file": item.exposure.name,
+                "isUnsaved": self._review.has_unsaved(number),
+                **item.progress(),
+            }
+            for number, item in enumerate(self._review.items)
         ]
         return JSONResponse({"exposures": rows})
 
@@ -252,6 +288,7 @@ class _Api:
     def mask(self, body: Mapping[str, Any], number: int, integration: int, group: int) -> Response:
         """Return the pixels that the step would mask in this frame, one bit each."""
         reader, session = self._review.get(number)
+        reader.check_index(integration, group)
         showers = list(session.accepted)
         if body.get("extra") is not None:
             showers.append(Shower.from_mapping(body["extra"]))
@@ -302,6 +339,7 @@ class _Api:
         reader, session = self._review.get(number)
         if session.is_dirty:
             raise ShowermaskError("there are unsaved marks; save them first")
+        session.refuse_changed_file()
         reader.exposure.refuse_raw()
         product, lines = apply_regions(reader.path, session.path)
         return JSONResponse({"product": product.name, "folder": str(product.parent), "log": lines})
@@ -328,7 +366,7 @@ def _state(session: ReviewSession) -> dict[str, Any]:
         "canUndo": session.can_undo,
         "canRedo": session.can_redo,
         "recovered": session.recovered,
-        "reviewer": session.reviewer,
+        "reviewer": session.reviewer_on_show,
     }
 
 
@@ -355,7 +393,7 @@ async def _answer(handler: Callable[..., Response], token: str, request: Request
             (status, kind) for type_, status, kind in _ERRORS if isinstance(error, type_)
         )
         return _refuse(status, str(error), kind=kind)
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
         return _refuse(422, f"the request is not understood ({error})")
 
 
@@ -374,7 +412,7 @@ async def _json_body(request: Request) -> Mapping[str, Any]:
     data = await request.body()
     try:
         body = json.loads(data) if data else {}
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ShowermaskError(f"the request is not JSON ({error})") from error
     if not isinstance(body, dict):
         raise ShowermaskError("the request is not a JSON object")

@@ -21,6 +21,16 @@ from showermask.shower import Shower, Status
 __all__ = ["ChangedOnDiskError", "Mark", "ReviewSession", "StaleError"]
 
 
+#: Last line of a draft: hash of the region file that it was made to.
+_BASE_COMMENT = "# base "
+
+
+def _base_hash(draft: Path) -> str | None:
+    last = draft.read_text(encoding="utf-8").splitlines()[-1]
+    base = last.removeprefix(_BASE_COMMENT) if last.startswith(_BASE_COMMENT) else "None"
+    return None if base == "None" else base
+
+
 class StaleError(ShowermaskError):
     """A change that was made to an older state than the present one."""
 
@@ -73,6 +83,7 @@ class ReviewSession:
         self._undone: list[tuple[Mark, ...]] = []
         self._past: list[tuple[Mark, ...]] = []
         self._file = self._read(path) if path.exists() else None
+        self._known_hash = self._file.sha256 if self._file else None
         self.marks: tuple[Mark, ...] = self._number(self._file.showers if self._file else ())
         self._saved = self.marks
         self._recover()
@@ -212,37 +223,59 @@ class ReviewSession:
         ChangedOnDiskError
             When the file has changed on disk, and ``force`` is not given.
         """
-        known = self._file.sha256 if self._file else None
-        if not force and self._disk_hash() != known:
-            raise ChangedOnDiskError(
-                f"{self.path.name}: was changed by somebody else since it was read; "
-                "saving would lose that, reload it or overwrite it"
-            )
+        if not force:
+            self.refuse_changed_file()
         self.reviewer = self.reviewer if reviewer is None else reviewer
         write_regions(self.path, self.to_regions())
         self._file = read_regions(self.path)
+        self._known_hash = self._file.sha256
         self._saved = self.marks
         self.recovered = False
         self.draft_path.unlink(missing_ok=True)
 
+    def refuse_changed_file(self) -> None:
+        """Raise `ChangedOnDiskError` when the file is not the one that was read."""
+        if self._disk_hash() != self._known_hash:
+            raise ChangedOnDiskError(
+                f"{self.path.name}: was changed by somebody else since it was read; "
+                "load what is on disk, or overwrite it"
+            )
+
     def reload(self) -> None:
         """Take the file as it is on disk, as a change that can be undone."""
         self._file = self._read(self.path) if self.path.exists() else None
+        self._known_hash = self._file.sha256 if self._file else None
         marks = self._number(self._file.showers if self._file else ())
         self._saved = marks
         self._change(marks)
 
-    def to_regions(self) -> RegionFile:
-        """Return the region file of the present state."""
+    @property
+    def reviewer_on_show(self) -> str:
+        """The name that saving would write."""
+        return self.reviewer or (self._file.reviewer if self._file else None) or ""
+
+    def to_regions(self, marks: tuple[Mark, ...] | None = None) -> RegionFile:
+        """Return the region file of a state.
+
+        Parameters
+        ----------
+        marks : tuple of Mark, optional
+            The state; the present one without it.
+
+        Returns
+        -------
+        RegionFile
+            What would be saved.
+        """
         shape = self.exposure.shape
         return RegionFile(
-            showers=tuple(mark.shower for mark in self.marks),
+            showers=tuple(mark.shower for mark in (self.marks if marks is None else marks)),
             exposure=self.exposure.root,
             shape=(shape[0], shape[1], shape[2], shape[3])
             if len(shape) == 4
             else (self._file.shape if self._file else None),
             subarray=self.exposure.subarray,
-            reviewer=self.reviewer or (self._file.reviewer if self._file else None),
+            reviewer=self.reviewer_on_show or None,
             reviewed=datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
         )
 
@@ -264,7 +297,10 @@ class ReviewSession:
         if tuple(mark.shower for mark in self.marks) == draft.showers:
             self.draft_path.unlink()
             return
+        # The draft was made to the file of that time: if that is another now, saving has to ask.
+        base = _base_hash(self.draft_path)
         self.recovered = True
+        self._known_hash = base
         self._change(self._number(draft.showers))
 
     def _number(self, showers: Sequence[Shower]) -> tuple[Mark, ...]:
@@ -292,22 +328,29 @@ class ReviewSession:
         )
 
     def _change(self, marks: tuple[Mark, ...]) -> None:
+        self._keep(marks)
         self._past.append(self.marks)
         self._undone.clear()
         self._set(marks)
 
     def _move(self, source: list[tuple[Mark, ...]], target: list[tuple[Mark, ...]]) -> None:
         if source:
+            self._keep(source[-1])
             target.append(self.marks)
             self._set(source.pop())
+
+    def _keep(self, marks: tuple[Mark, ...]) -> None:
+        """Write the draft of a state before it is taken; drop it when nothing is unsaved."""
+        if marks == self._saved:
+            self.draft_path.unlink(missing_ok=True)
+            return
+        write_regions(self.draft_path, self.to_regions(marks))
+        with self.draft_path.open("a", encoding="utf-8") as file:
+            file.write(f"{_BASE_COMMENT}{self._known_hash}\n")
 
     def _set(self, marks: tuple[Mark, ...]) -> None:
         self.marks = marks
         self.revision += 1
-        if self.is_dirty:
-            write_regions(self.draft_path, self.to_regions())
-        else:
-            self.draft_path.unlink(missing_ok=True)
 
     def _disk_hash(self) -> str | None:
         try:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from showermask.exceptions import ExposureError, RegionFileError
 from showermask.exposure import product_root
-from showermask.regionfile import find_regions, read_regions
+from showermask.regionfile import SUFFIXES, find_regions, read_regions
 
 __all__ = ["WorkItem", "find_work"]
 
@@ -78,6 +78,8 @@ def find_work(path: Path, regions: Path | None = None) -> list[WorkItem]:
     ExposureError
         When there is nothing to review, or one region file is given for several exposures.
     """
+    if regions is not None and not regions.is_dir():
+        _refuse_no_region_file(regions)
     if not path.is_dir():
         return [WorkItem(path, _regions_of(path, regions))]
     chosen = _best_products(path.iterdir())
@@ -89,6 +91,14 @@ def find_work(path: Path, regions: Path | None = None) -> list[WorkItem]:
             f"{regions}: is one region file for {len(chosen)} exposures, expected a directory"
         )
     return [WorkItem(file, _regions_of(file, regions)) for file in chosen]
+
+
+def _refuse_no_region_file(regions: Path) -> None:
+    if regions.suffix not in SUFFIXES or not regions.parent.is_dir():
+        raise RegionFileError(
+            f"{regions}: expected a region file with one of {', '.join(SUFFIXES)} in a folder that "
+            "exists, or a directory"
+        )
 
 
 def _best_products(files: Iterable[Path]) -> list[Path]:

@@ -4,7 +4,7 @@ import { COLOUR_MAPS } from "./stretch.js";
 import { Display, flagColour } from "./display.js";
 import { Frames } from "./frames.js";
 import {
-  centreOn, contains, fitView, moveTo, panBy, resizeA, resizeB, rotateTo, tidy, toImage, zoomAt,
+  MIN_AXIS, centreOn, contains, fitView, moveTo, normaliseAngle, panBy, resizeA, resizeB, rotateTo, tidy, toImage, zoomAt,
 } from "./geometry.js";
 import { Overlay } from "./overlay.js";
 import { drawRamp, flagNames } from "./ramp.js";
@@ -25,6 +25,7 @@ const FIELDS = [
   { name: "last_group", label: "last", title: "Last affected group; the end of the integration is the rule", step: 1, min: 0 },
 ];
 const CLICK_SLACK = 4; // screen pixels that a click may wander
+const DRAGGED = { move: ["x", "y"], a: ["a"], b: ["b"], rotate: ["theta"] }; // what each drag changes
 
 let info = null; // the exposure
 let state = null; // its showers, as the server has them
@@ -34,10 +35,13 @@ let integration = 0;
 let group = 0;
 let draft = null; // an ellipse that is placed and not yet marked
 let shelvedDraft = null; // a draft taken back with undo, for redo
+let dropped = null; // a draft that was dropped, and the revision at which undo brings it back
+let othersUnsaved = false; // whether another exposure has unsaved marks
 let selected = null; // id of a shower
 let override = null; // ellipse of the current shower while it is dragged
 let shape = { a: 30, b: 20, theta: 0 }; // of the next ellipse
 let pointer = null; // image position under the cursor
+let isDragging = false;
 let isPlaced = false; // whether the view has been chosen by the person
 const stretches = new Map(); // by kind of frame: what the person has set holds between groups
 const look = { map: "grey", inverted: false, flagsOn: true, opacity: 0.55, enabled: new Set(), mask: false };
@@ -96,6 +100,7 @@ function change(kind, body = {}) {
       change: kind, revision: state.revision, ...body,
     });
     if (exposure === info) setState(answer.state);
+    if ($("notice").classList.contains("error")) hideNotice();
     return answer;
   }));
   return lastChange;
@@ -111,16 +116,36 @@ function setState(next) {
 
 async function refresh() {
   if (!info) return;
+  const exposure = info;
   const fresh = await getJson(`exposures/${info.number}`);
-  setState(fresh.state);
+  if (exposure === info) setState(fresh.state);
 }
 
+// Place an ellipse; one that is placed already moves there, with all that has been said of it.
 function place(x, y) {
   selected = null;
   shelvedDraft = null;
-  draft = { integration, group, ...shape, x, y };
+  draft = { ...(draft ?? { integration, group, ...shape }), x, y };
   Object.assign(draft, tidy(draft));
   drawAll();
+}
+
+function dropDraft() {
+  if (draft) dropped = { draft, revision: state.revision };
+  draft = null;
+}
+
+// A placed ellipse is kept by the browser too, for a tab that is closed before it is marked.
+const draftKey = () => `showermask draft ${info.root}`;
+
+function storeDraft() {
+  if (draft) localStorage.setItem(draftKey(), JSON.stringify(draft));
+  else localStorage.removeItem(draftKey());
+}
+
+function storedDraft() {
+  const kept = JSON.parse(localStorage.getItem(draftKey()) ?? "null");
+  return kept && kept.integration < (info.nintsOfRamp ?? Infinity) && kept.group < info.groups ? kept : null;
 }
 
 async function mark() {
@@ -130,8 +155,9 @@ async function mark() {
   const placed = draft;
   draft = null;
   const answer = await change("add", { shower });
-  if (answer) select(answer.added);
-  else draft = placed;
+  if (answer && !draft) select(answer.added);
+  if (!answer && !draft) draft = placed;
+  else if (!answer) dropped = { draft: placed, revision: state.revision };
   drawAll();
 }
 
@@ -145,10 +171,14 @@ function edit(values) {
     return undefined;
   }
   if (selected === null) return undefined;
-  return change("edit", { id: selected, values }).then(() => {
-    const shower = find(selected);
-    if (shower) rememberShape(shower);
-  });
+  const id = selected;
+  // Shown at once, so that what follows builds on it; the server has the last word.
+  const edited = { ...find(id), ...values };
+  for (const name of Object.keys(values)) if (values[name] === null) delete edited[name];
+  state = { ...state, showers: state.showers.map((shower) => (shower.id === id ? edited : shower)) };
+  rememberShape(edited);
+  drawAll();
+  return change("edit", { id, values }).then((answer) => answer ?? attempt(refresh));
 }
 
 function rememberShape({ a, b, theta }) {
@@ -162,7 +192,7 @@ async function decide(status) {
 
 async function remove() {
   if (draft) {
-    draft = null;
+    dropDraft();
     drawAll();
   } else if (selected !== null) {
     await change("remove", { id: selected });
@@ -170,8 +200,8 @@ async function remove() {
 }
 
 function select(id, { goThere = false } = {}) {
+  if (id !== null) dropDraft();
   selected = id;
-  if (id !== null) draft = null;
   const shower = find(id);
   if (shower) {
     rememberShape(shower);
@@ -214,6 +244,11 @@ async function undo() {
     shelvedDraft = draft;
     draft = null;
     drawAll();
+  } else if (dropped && dropped.revision === state.revision) {
+    draft = dropped.draft;
+    dropped = null;
+    selected = null;
+    drawAll();
   } else {
     await change("undo");
   }
@@ -236,10 +271,12 @@ async function save({ force = false } = {}) {
     notice("An ellipse is placed but not marked. Mark it (Enter) or drop it (Esc), then save.");
     return;
   }
+  document.activeElement?.blur(); // what is being typed counts
   await lastChange;
+  const exposure = info;
   try {
     const answer = await postJson(`exposures/${info.number}/save`, { reviewer: $("reviewer").value, force });
-    setState(answer.state);
+    if (exposure === info) setState(answer.state);
     notice(`Saved ${state.showers.length} in ${info.regionFile}.`);
     loadExposureList();
   } catch (error) {
@@ -296,12 +333,12 @@ async function drawFrame() {
   frames.wanted = `${integration}/${group}`;
   const isCurrent = () => frames === shownFrames && wanted === `${info.number}/${integration}/${group}`;
   viewport.dataset.wanted = wanted;
-  await attempt(async () => {
+  const isShown = await attempt(async () => {
     const started = performance.now();
     const [image, flags] = await Promise.all([
       frames.image(integration, group), frames.flags(integration, group),
     ]);
-    if (!isCurrent()) return;
+    if (!isCurrent()) return true;
     const kind = kindOfFrame();
     if (!stretches.has(kind)) {
       stretches.set(kind, { shape: "linear", k: 5, isFixed: false, reference: { median: image.median, mad: image.mad } });
@@ -313,12 +350,18 @@ async function drawFrame() {
     viewport.dataset.shown = wanted;
     viewport.dataset.took = (performance.now() - started).toFixed(1);
     frames.prefetch(integration, group);
+    return true;
   });
+  if (!isShown && isCurrent()) {
+    display.setFrame(null); // rather a blank than another frame under this one's name
+    paint();
+  }
   drawMask();
   describePixel();
 }
 
 function applyLook() {
+  if (!stretches.has(kindOfFrame())) return; // the first frame of its kind is still on its way
   display.setStretch(stretches.get(kindOfFrame()), look.map, look.inverted);
   display.setFlags(viewport.frameFlags, look.enabled, info.flags, look.flagsOn ? look.opacity : 0);
   paint();
@@ -407,10 +450,11 @@ function drawPanel() {
   $("reject").disabled = selected === null || shower?.status === "rejected";
   $("delete").disabled = !shower;
   $("copy").disabled = !state.showers.length;
-  $("undo").disabled = !draft && !state.canUndo;
+  $("undo").disabled = !draft && !state.canUndo && dropped?.revision !== state.revision;
   $("redo").disabled = !state.canRedo && !shelvedDraft;
   $("save").textContent = state.isDirty ? "Save •" : "Save";
   $("apply").disabled = info.isRaw;
+  storeDraft();
   document.title = `${state.isDirty ? "• " : ""}${info.root} – showermask`;
   drawRows();
   drawHint();
@@ -424,7 +468,7 @@ function drawField({ name }, shower) {
   if (document.activeElement === number) return;
   const value = values?.[name];
   number.value = value === undefined || value === null ? "" : Math.round(value * 10) / 10;
-  slider.value = value ?? (name === "last_group" && shower ? info.ngroups - 1 : 0);
+  slider.value = value ?? (name === "last_group" && shower ? info.groups - 1 : 0);
 }
 
 let drawnRows = null; // state and selection that the list shows
@@ -536,7 +580,7 @@ function hit(x, y) {
 }
 
 function onPointerDown(event) {
-  if (event.button > 1 || !info) return;
+  if (event.button > 1 || !info || isDragging || event.target.closest(".zoom, #notice")) return;
   viewport.focus({ preventScroll: true });
   const [sx, sy] = place0(event);
   const [x, y] = toImage(view, sx, sy);
@@ -553,6 +597,7 @@ function onPointerDown(event) {
     drag.grab = [x - shower.x, y - shower.y];
   }
   viewport.setPointerCapture(event.pointerId);
+  isDragging = true;
 
   const onMove = (move) => {
     const [mx, my] = place0(move);
@@ -571,12 +616,15 @@ function onPointerDown(event) {
       b: () => resizeB(drag.ellipse, ix, iy),
       rotate: () => rotateTo(drag.ellipse, ix, iy),
     };
-    override = tidy(shapes[drag.kind]());
+    const tidied = tidy(shapes[drag.kind]());
+    override = { ...drag.ellipse };
+    for (const name of DRAGGED[drag.kind]) override[name] = tidied[name];
     overlay.shape(current()?.id, override);
     drawHandles();
     for (const field of FIELDS.slice(0, 5)) drawField(field, current());
   };
   const onUp = async (up) => {
+    isDragging = false;
     viewport.removeEventListener("pointermove", onMove);
     viewport.removeEventListener("pointerup", onUp);
     viewport.removeEventListener("pointercancel", onUp);
@@ -585,11 +633,9 @@ function onPointerDown(event) {
       override = null;
       drawAll();
     } else if (override) {
-      const values = override;
-      const done = edit(values);
-      if (done) await done;
+      const values = Object.fromEntries(DRAGGED[drag.kind].map((name) => [name, override[name]]));
       override = null;
-      drawAll();
+      edit(values);
     } else if (!drag.hasMoved && event.button === 0 && !handle) {
       if (under === null) place(x, y);
       else if (!isCurrent) select(under);
@@ -631,7 +677,7 @@ const KEYS = [
   ["Delete", "delete", { Delete: remove, Backspace: remove }],
   ["C", "place a copy of the last shower at the cursor", { c: copyLast }],
   ["T", "comment on the shower", { t: () => $("comment").focus() }],
-  ["Esc", "drop the placed ellipse, or select nothing", { Escape: () => { draft = null; select(null); hideNotice(); } }],
+  ["Esc", "drop the placed ellipse, or select nothing", { Escape: () => { dropDraft(); select(null); hideNotice(); } }],
   ["U  Shift+U", "undo, redo (also Ctrl+Z, Ctrl+Y)", { u: undo, U: redo }],
   ["M", "the pixels that the step would mask", { m: () => toggle("show-mask") }],
   ["D", "data-quality flags", { d: () => toggle("show-flags") }],
@@ -646,8 +692,11 @@ const KEYS = [
 const ACTIONS = Object.assign({}, ...KEYS.map(([, , actions]) => actions));
 
 function onKey(event) {
-  if (!info || document.querySelector("dialog[open]") || !(event.target instanceof Element)) return;
+  if (!info || isDragging || document.querySelector("dialog[open]")) return;
+  if (!(event.target instanceof Element)) return;
+  const typing = event.target.matches("input:not([type=range], [type=checkbox]), textarea");
   if (event.ctrlKey || event.metaKey) {
+    if (typing && event.key !== "s") return;
     const action = { z: event.shiftKey ? redo : undo, Z: redo, y: redo, s: () => save() }[event.key];
     if (action) {
       event.preventDefault();
@@ -656,7 +705,6 @@ function onKey(event) {
     return;
   }
   if (event.altKey) return;
-  const typing = event.target.matches("input:not([type=range], [type=checkbox]), select, textarea");
   if (typing) {
     if (event.key === "Escape" || (event.key === "Enter" && event.target.id === "comment")) event.target.blur();
     return;
@@ -711,23 +759,36 @@ function buildFields() {
 async function commitField(name, text) {
   const shower = current();
   if (!shower) return;
-  const isIndex = name === "group" || name === "last_group";
-  let value = text.trim() === "" ? null : Number(text);
-  if (isIndex && value !== null) value = Math.round(value);
-  if (name === "last_group" && value === info.ngroups - 1) value = null;
   override = null;
-  if (value === null && name !== "last_group") {
+  let value = text.trim() === "" ? null : Number(text);
+  const isNonsense = $(`field-${name}`).validity.badInput || Number.isNaN(value);
+  if (isNonsense || (value === null && name !== "last_group")) {
+    $(`field-${name}`).value = "";
     drawAll();
     return;
   }
-  await edit({ [name]: value });
+  if (value !== null) value = withinReason(name, value, shower);
+  if (name === "last_group" && value === info.groups - 1) value = null;
+  const values = { [name]: value };
+  if (name === "group" && shower.last_group < value) values.last_group = value;
+  await edit(values);
   drawAll();
+}
+
+// Bring a number that was typed into the range that it can have.
+function withinReason(name, value, shower) {
+  const between = (low, high) => Math.min(high, Math.max(low, value));
+  if (name === "theta") return normaliseAngle(value);
+  if (name === "a" || name === "b") return between(MIN_AXIS, 2 * (info.nx + info.ny));
+  if (name === "x" || name === "y") return between(-(info.nx + info.ny), 2 * (info.nx + info.ny));
+  const first = name === "last_group" ? shower.group : 0;
+  return Math.round(between(first, info.groups - 1));
 }
 
 function fitFields() {
   const limitsOf = {
     x: [0, info.nx - 1], y: [0, info.ny - 1], a: [0.5, Math.max(50, info.nx / 3)],
-    b: [0.5, Math.max(50, info.nx / 3)], group: [0, info.ngroups - 1], last_group: [0, info.ngroups - 1],
+    b: [0.5, Math.max(50, info.nx / 3)], group: [0, info.groups - 1], last_group: [0, info.groups - 1],
   };
   for (const [name, [low, high]] of Object.entries(limitsOf)) {
     $(`slider-${name}`).min = low;
@@ -765,7 +826,8 @@ async function loadExposureList() {
     broken: () => "region file not valid",
   };
   $("exposures").replaceChildren(...exposures.map((row, number) =>
-    new Option(`${row.file} — ${states[row.state](row)}`, number)));
+    new Option(`${row.isUnsaved ? "• " : ""}${row.file} — ${states[row.state](row)}`, number)));
+  othersUnsaved = exposures.some((row, number) => row.isUnsaved && number !== info?.number);
   if (info) $("exposures").value = info.number;
   return exposures.length;
 }
@@ -774,13 +836,15 @@ async function openExposure(number) {
   const count = $("exposures").options.length;
   if (number < 0 || number >= count) return;
   if (draft) {
+    $("exposures").value = info.number;
     notice("An ellipse is placed but not marked. Mark it (Enter) or drop it (Esc) first.");
     return;
   }
   await lastChange;
-  await attempt(async () => {
+  const isOpen = await attempt(async () => {
     const next = await getJson(`exposures/${number}`);
-    info = next;
+    info = { ...next, groups: next.ngroupsOfRamp ?? next.ngroups };
+    [shelvedDraft, dropped] = [null, null];
     state = next.state;
     frames = new Frames(info);
     stretches.clear();
@@ -801,13 +865,21 @@ async function openExposure(number) {
     buildFlags();
     isPlaced = false;
     fit();
+    draft = storedDraft();
     drawAll();
     hideNotice();
+    loadExposureList();
     if (state.recovered) {
       notice("Unsaved marks of an earlier session were recovered. Undo (U) goes back to the saved file.");
     }
-    await drawFrame();
+    drawFrame();
+    return true;
   });
+  if (isOpen) return;
+  // One that can't be opened is passed over, in the direction of travel.
+  if (info) $("exposures").value = info.number;
+  const step = info ? Math.sign(number - info.number) : 1;
+  if (step) await openExposure(number + step);
 }
 
 function listen() {
@@ -821,13 +893,26 @@ function listen() {
   document.addEventListener("keydown", onKey);
   window.addEventListener("focus", () => attempt(refresh));
   window.addEventListener("beforeunload", (event) => {
-    if (draft || state?.isDirty) event.preventDefault();
+    if (draft || state?.isDirty || othersUnsaved) event.preventDefault();
   });
+  let size = [viewport.clientWidth, viewport.clientHeight];
   new ResizeObserver(() => {
+    const before = size;
+    size = [viewport.clientWidth, viewport.clientHeight];
     if (!info) return;
-    if (isPlaced) paint();
+    if (isPlaced) setView(panBy(view, (size[0] - before[0]) / 2, (size[1] - before[1]) / 2));
     else fit();
   }).observe(viewport);
+
+  // Keys belong to the image again once a button, slider or list has been used with the mouse.
+  const giveBack = (event) => {
+    const isControl = event.target.matches?.("button, select, input[type=range], input[type=checkbox]");
+    if (isControl && event.detail !== 0 && !event.target.closest("dialog")) viewport.focus({ preventScroll: true });
+  };
+  document.addEventListener("click", giveBack);
+  document.addEventListener("change", (event) => {
+    if (event.target.matches("select")) viewport.focus({ preventScroll: true });
+  });
 
   const clicks = {
     "previous-exposure": () => openExposure(info.number - 1),
@@ -848,6 +933,7 @@ function listen() {
     help: () => $("keys").showModal(),
     mark, undo, redo, apply,
     auto: () => {
+      if (!display.frame || !stretches.has(kindOfFrame())) return;
       const { median, mad } = display.frame;
       Object.assign(stretches.get(kindOfFrame()), { reference: { median, mad }, isFixed: false });
       drawDisplayPanel();
@@ -869,6 +955,7 @@ function listen() {
   });
 
   const stretched = (id, kind, set) => $(id).addEventListener(kind, (event) => {
+    if (!stretches.has(kindOfFrame())) return;
     set(stretches.get(kindOfFrame()), event.target);
     drawDisplayPanel();
     applyLook();

@@ -32,6 +32,7 @@ export class Display {
 
   setFrame(frame, nx, ny) {
     this.frame = frame;
+    if (!frame) return;
     this.nx = nx;
     this.ny = ny;
     this.isPainted = false;
