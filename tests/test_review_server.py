@@ -3,6 +3,7 @@
 import gzip
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -394,9 +395,19 @@ class TestCommand:
         assert sentence in done.stderr
         assert "Traceback" not in done.stderr
 
+    def test_one_process_for_a_region_file(self, start, jump):
+        """A second review of the same exposure would share its draft; it is told so."""
+        start(jump)
+        done = subprocess.run(
+            [COMMAND, "review", "--no-browser", jump], capture_output=True, text=True, timeout=30
+        )
+        assert done.returncode == 1
+        assert "is under review in another process of yours" in done.stderr
+
     def test_a_port_that_is_taken(self, start, jump):
         """A second server on the same port says so."""
         _, url = start(jump)
+        jump = Path(shutil.copyfile(jump, jump.with_name("y_jump.fits")))
         port = url.partition("/#")[0].rpartition(":")[2]
         done = subprocess.run(
             [COMMAND, "review", "--no-browser", "--port", port, jump],

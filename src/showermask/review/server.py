@@ -7,10 +7,14 @@ numbered, static files are known by name.
 
 from __future__ import annotations
 
+import fcntl
+import hashlib
 import hmac
 import json
+import os
 import secrets
 import socket
+import tempfile
 import threading
 import webbrowser
 from collections.abc import Callable, Mapping
@@ -102,6 +106,7 @@ class Review:
         self.reviewer = reviewer
         self._open: dict[int, tuple[FrameReader, ReviewSession]] = {}
         self._lock = threading.RLock()
+        self._locks: list[int] = []
 
     def get(self, number: int) -> tuple[FrameReader, ReviewSession]:
         """Return reader and session of an exposure.
@@ -115,16 +120,37 @@ class Review:
         -------
         tuple
             `FrameReader` and `ReviewSession`.
+
+        Raises
+        ------
+        ShowermaskError
+            When it can't be opened, or is under review elsewhere.
         """
         if not 0 <= number < len(self.items):
             raise IndexError(f"exposure {number}: expected 0 to {len(self.items) - 1}")
         with self._lock:
             if number not in self._open:
                 item = self.items[number]
-                reader = FrameReader(item.exposure)
-                session = ReviewSession(reader.exposure, item.regions, reviewer=self.reviewer)
+                lock = _lock(item.regions)
+                try:
+                    reader = FrameReader(item.exposure)
+                    session = ReviewSession(reader.exposure, item.regions, reviewer=self.reviewer)
+                except ShowermaskError:
+                    os.close(lock)
+                    raise
+                self._locks.append(lock)
                 self._open[number] = reader, session
             return self._open[number]
+
+    def close(self) -> None:
+        """Close the exposures, and let others review them."""
+        with self._lock:
+            for reader, _ in self._open.values():
+                reader.close()
+            for lock in self._locks:
+                os.close(lock)
+            self._open.clear()
+            self._locks.clear()
 
     def locked(self) -> threading.RLock:
         """Return the lock under which sessions are changed."""
@@ -144,6 +170,24 @@ class Review:
             False for one that has not been opened.
         """
         return number in self._open and self._open[number][1].is_dirty
+
+
+def _lock(regions: Path) -> int:
+    """Keep other processes of this user from reviewing into the same region file and draft.
+
+    The lock is in the folder for temporary files and goes with the process, however it ends.
+    """
+    name = hashlib.sha256(str(regions.resolve()).encode()).hexdigest()[:16]
+    path = Path(tempfile.gettempdir()) / f"showermask-{os.getuid()}-{name}.lock"
+    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(file)
+        raise ShowermaskError(
+            f"{regions}: is under review in another process of yours; end that one first"
+        ) from error
+    return file
 
 
 def make_app(
@@ -538,5 +582,8 @@ def serve(
             threading.Timer(0.5, webbrowser.open, [url]).start()
     config = uvicorn.Config(app, log_level="warning", lifespan="off", timeout_graceful_shutdown=2)
     server = uvicorn.Server(config)
-    with listener, suppress(KeyboardInterrupt):
-        server.run(sockets=[listener])
+    try:
+        with listener, suppress(KeyboardInterrupt):
+            server.run(sockets=[listener])
+    finally:
+        review.close()
