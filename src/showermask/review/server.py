@@ -39,7 +39,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from showermask.exceptions import ShowermaskError
 from showermask.exposure import Product, known_flags
-from showermask.flagging import footprints, set_bits
+from showermask.flagging import footprints
 from showermask.review.frames import (
     CODE_SCALE,
     LINEAR_MADS,
@@ -337,15 +337,12 @@ class _Api:
         if body.get("extra") is not None:
             showers.append(Shower.from_mapping(body["extra"]))
         shape = reader.exposure.shape
-        plane = np.zeros(shape[-2:], np.uint8)
-        marks = [
-            mark
-            for mark in footprints(showers, shape)
-            if mark.integration == integration and mark.groups.start <= group < mark.groups.stop
-        ]
-        single = [_on_one_frame(mark) for mark in marks]
-        set_bits(plane, single, [1] * len(single))
-        return _packed(compress(np.packbits(plane, bitorder="little").tobytes()), {})
+        masked = np.zeros(shape[-2:], bool)
+        for mark in footprints(showers, shape):
+            is_here = mark.groups.start <= group < mark.groups.stop
+            if mark.integration == integration and is_here:
+                masked[mark.box] |= mark.inside
+        return _packed(compress(np.packbits(masked, bitorder="little").tobytes()), {})
 
     def change(self, body: Mapping[str, Any], number: int) -> Response:
         _, session = self._review.get(number)
@@ -387,12 +384,6 @@ class _Api:
         reader.exposure.refuse_raw()
         product, lines = apply_regions(reader.path, session.path)
         return JSONResponse({"product": product.name, "folder": str(product.parent), "log": lines})
-
-
-def _on_one_frame(mark: Any) -> Any:
-    from dataclasses import replace
-
-    return replace(mark, integration=0, groups=slice(0, 1))
 
 
 def _state(session: ReviewSession) -> dict[str, Any]:

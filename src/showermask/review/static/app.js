@@ -30,6 +30,7 @@ const DRAGGED = { move: ["x", "y"], a: ["a"], b: ["b"], rotate: ["theta"] }; // 
 let info = null; // the exposure
 let state = null; // its showers, as the server has them
 let frames = null;
+let frameFlags = null; // of the frame on show
 let view = null;
 let integration = 0;
 let group = 0;
@@ -344,7 +345,7 @@ async function drawFrame() {
       stretches.set(kind, { shape: "linear", k: 5, isFixed: false, reference: { median: image.median, mad: image.mad } });
     }
     display.setFrame(image, info.nx, info.ny);
-    viewport.frameFlags = flags;
+    frameFlags = flags;
     drawDisplayPanel();
     applyLook();
     viewport.dataset.shown = wanted;
@@ -363,7 +364,7 @@ async function drawFrame() {
 function applyLook() {
   if (!stretches.has(kindOfFrame())) return; // the first frame of its kind is still on its way
   display.setStretch(stretches.get(kindOfFrame()), look.map, look.inverted);
-  display.setFlags(viewport.frameFlags, look.enabled, info.flags, look.flagsOn ? look.opacity : 0);
+  display.setFlags(frameFlags, look.enabled, info.flags, look.flagsOn ? look.opacity : 0);
   paint();
 }
 

@@ -18,10 +18,6 @@ export class Frames {
     return this.fetch("dq", getFlags, integration, group);
   }
 
-  isHere(integration, group) {
-    return this.kept.get(`frame/${integration}/${group}`)?.value !== undefined;
-  }
-
   fetch(kind, get, integration, group) {
     const key = `${kind}/${integration}/${group}`;
     let entry = this.kept.get(key);
