@@ -9,8 +9,11 @@ from showermask.synthetic.crds_cache import Detector, build_cache, cache_environ
 # CRDS reads its server when it is imported, by jwst: before that, nothing may look for a network.
 os.environ.update(cache_environment(Path("unused")))
 
+import gc
+
 import pytest
 from hypothesis import settings
+from jwst.pipeline import Detector1Pipeline  # noqa: F401  # so that it is frozen below
 
 from showermask import RegionFile, Shower, write_regions
 from showermask.synthetic.ramps import RampBuilder
@@ -18,6 +21,10 @@ from showermask.synthetic.ramps import RampBuilder
 # The first example of a test may import asdf, which takes a second.
 settings.register_profile("showermask", deadline=None)
 settings.load_profile("showermask")
+
+# stpipe collects garbage at every step, which would go through all of jwst each time.
+gc.collect()
+gc.freeze()
 
 REAL_RAMP = (
     Path(__file__).parents[2]

@@ -66,14 +66,14 @@ def test_check_with_rates(write, shower, tmp_path, capsys, kind, seconds):
     assert f"all      {seconds}" in capsys.readouterr().out
 
 
-def test_check_reads_headers_only(write, shower, tmp_path, capsys):
-    """A file whose data were cut off can still be checked against."""
+def test_check_with_a_file_that_was_cut_short(write, shower, tmp_path, capsys):
+    """What is missing would be taken for planes that are not there: an error, with numbers."""
     path = tmp_path / "x_jump.fits"
     RampBuilder(ngroups=10, ny=32, nx=40).model().save(str(path))
     content = path.read_bytes()
     path.write_bytes(content[:28800])
-    with pytest.warns(UserWarning, match="truncated"):
-        assert main(["check", str(write(shower)), str(path)]) == 0
+    assert main(["check", str(write(shower)), str(path)]) == 1
+    assert "is cut short: has 28800 bytes, expected at least" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 
 from showermask.exposure import Exposure, Product, known_flags
@@ -11,13 +10,12 @@ from showermask.flagging import (
     Footprint,
     bits_of,
     check_coverage,
-    count_samples,
     footprints,
-    measure,
 )
+from showermask.loss import Loss, has_rate_left, time_lost
 from showermask.regionfile import RegionFile
 
-__all__ = ["describe_mask", "describe_regions", "has_rate_left"]
+__all__ = ["describe_mask", "describe_regions"]
 
 
 def describe_regions(regions: RegionFile) -> Iterator[str]:
@@ -77,13 +75,12 @@ def describe_mask(regions: RegionFile, exposure: Exposure) -> Iterator[str]:
     for position, mark in zip(_positions(regions), marks, strict=True):
         yield _row(position, mark, exposure)
     yield ""
-    coverage = measure(marks, exposure.shape)
-    samples = count_samples(marks, exposure.shape) / math.prod(exposure.shape)
+    loss = Loss.of_marks(marks, exposure)
     yield (
-        f"total of {coverage.showers}: {coverage.pixels} pixels, "
-        f"at most {coverage.fraction:.2%} of a frame, {samples:.3%} of all {_samples_of(exposure)}"
+        f"total of {loss.showers}: {loss.pixels} pixels, "
+        f"at most {loss.fraction:.2%} of a frame, {loss.samples:.3%} of all {_samples_of(exposure)}"
     )
-    check_coverage(coverage, MAX_MASKED_FRACTION)
+    check_coverage(loss, MAX_MASKED_FRACTION)
 
 
 def _check_flags(regions: RegionFile, exposure: Exposure) -> None:
@@ -91,29 +88,6 @@ def _check_flags(regions: RegionFile, exposure: Exposure) -> None:
     for shower in named:
         plane = exposure.product.plane
         bits_of(shower.flags or (), known_flags(exposure.product), f"{regions.name}: {plane}")
-
-
-def has_rate_left(groups: slice, ngroups: int) -> bool:
-    """Tell whether the ramp fit finds a slope beside the masked groups of a MIRI ramp.
-
-    The first and the last group of MIRI ramps are not used anyway (``rscd``, ``lastframe``), and a
-    slope needs two groups in a row.
-
-    Parameters
-    ----------
-    groups : slice
-        The masked groups.
-    ngroups : int
-        Groups of the ramp.
-
-    Returns
-    -------
-    bool
-        Whether two usable groups are left before or after the mask.
-    """
-    before: int = groups.start - 1
-    after: int = ngroups - 1 - groups.stop
-    return max(before, after) >= 2
 
 
 def _positions(regions: RegionFile) -> Iterator[int]:
@@ -124,7 +98,7 @@ def _positions(regions: RegionFile) -> Iterator[int]:
 def _row(position: int, mark: Footprint, exposure: Exposure) -> str:
     shower = mark.shower
     groups = _groups_lost(mark, exposure)
-    seconds = _time_lost(mark, exposure)
+    seconds = time_lost(mark, exposure)
     time = "not known" if seconds is None else f"{seconds:.1f} s"
     last = "end" if shower.last_group is None else shower.last_group
     return (
@@ -138,15 +112,6 @@ def _groups_lost(mark: Footprint, exposure: Exposure) -> str:
     if exposure.product is not Product.RAMP or exposure.ngroups is None:
         return "all"
     return f"{mark.ngroups} of {exposure.ngroups}"
-
-
-def _time_lost(mark: Footprint, exposure: Exposure) -> float | None:
-    """Return the exposure time in s that each masked pixel loses."""
-    if exposure.product is Product.IMAGE:
-        return exposure.exposure_time
-    if exposure.product is Product.INTEGRATIONS:
-        return exposure.integration_time
-    return None if exposure.group_time is None else mark.ngroups * exposure.group_time
 
 
 def _remark(mark: Footprint, exposure: Exposure) -> str:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import io
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from showermask import __version__
 from showermask.exceptions import ShowermaskError
+from showermask.exposure import PRODUCT_KINDS
 
 __all__ = ["main"]
 
@@ -30,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a name may hold any character
-    options = _parser().parse_args(arguments)
+    options = _parse(sys.argv[1:] if arguments is None else list(arguments))
     try:
         code: int = options.run(options)
         if sys.stdout is not None:
@@ -51,6 +53,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
+def _parse(arguments: list[str]) -> argparse.Namespace:
+    """Parse the command line; ``--steps.…``, which argparse can't know, are taken out before."""
+    parser = _parser()
+    plain: list[str] = []
+    steps: dict[str, dict[str, str]] = {}
+    remaining = iter(arguments)
+    for argument in remaining:
+        if not argument.startswith("--steps."):
+            plain.append(argument)
+            continue
+        name, is_joined, value = argument.removeprefix("--steps.").partition("=")
+        step, is_dotted, parameter = name.partition(".")
+        given = value if is_joined else next(remaining, None)
+        if not (step and is_dotted and parameter) or given is None:
+            parser.error(f"{argument}: expected --steps.<step>.<parameter>=<value>")
+        steps.setdefault(step, {})[parameter] = given
+    options = parser.parse_args(plain)
+    if steps and options.run is not _batch:
+        parser.error("--steps.…: only batch runs steps")
+    options.steps = steps
+    return options
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="showermask",
@@ -61,6 +86,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_check(commands)
     _add_review(commands)
+    _add_batch(commands)
     _add_demo(commands)
     return parser
 
@@ -152,6 +178,98 @@ def _review(options: argparse.Namespace) -> int:
         announce=lambda line: print(line, flush=True),
     )
     return 0
+
+
+def _add_batch(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    command = commands.add_parser(
+        "batch",
+        help="mask many exposures from a directory of region files",
+        description="Find the exposures that region files are for, and mask them, or make their "
+        "rates. What is up to date is left; run it again after anything that stopped it. "
+        "Parameters of the pipeline's steps are given as to strun, "
+        "--steps.<step>.<parameter>=<value>.",
+    )
+    command.add_argument(
+        "regions", metavar="REGIONS", type=Path, help="directory of reviewed region files"
+    )
+    command.add_argument(
+        "data", metavar="DATA", type=Path, nargs="+", help="exposures, or directories of them"
+    )
+    command.add_argument(
+        "--output-dir",
+        "-o",
+        metavar="OUT",
+        type=Path,
+        required=True,
+        help="directory for the products, their logs and the manifest",
+    )
+    command.add_argument(
+        "--from",
+        dest="kind",
+        choices=PRODUCT_KINDS,
+        help="product to start from (default: the most useful there is)",
+    )
+    command.add_argument(
+        "--to",
+        choices=("masked", "rate"),
+        default="masked",
+        help="the same product, masked, or rate and rateints (default: %(default)s)",
+    )
+    command.add_argument(
+        "--parameters", metavar="FILE", type=Path, help="parameter file of stpipe (.asdf)"
+    )
+    command.add_argument(
+        "-j",
+        dest="workers",
+        metavar="N",
+        type=_positive,
+        help="worker processes (default: as many as cores and memory allow)",
+    )
+    command.add_argument(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="use the cluster of a running dask scheduler, tcp://host:port or its scheduler file",
+    )
+    command.add_argument("--force", action="store_true", help="redo what is up to date")
+    command.add_argument(
+        "--dry-run", action="store_true", help="say what would be done and lost, and do nothing"
+    )
+    command.set_defaults(run=_batch)
+
+
+def _batch(options: argparse.Namespace) -> int:
+    from showermask.batch.conductor import Request, preview, run_batch
+    from showermask.batch.progress import Progress
+    from showermask.batch.routes import Settings
+
+    request = Request(
+        regions=options.regions,
+        data=tuple(options.data),
+        output=options.output_dir,
+        target=options.to,
+        kind=options.kind,
+        settings=Settings(steps=options.steps, parameter_file=options.parameters),
+        workers=options.workers,
+        scheduler=options.scheduler,
+        is_forced=options.force,
+    )
+    if options.dry_run:
+        for line in preview(request):
+            print(line)
+        return 0
+    # A batch system that wants its node back says so by SIGTERM.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    summary = run_batch(request, Progress())
+    for line in summary.describe():
+        print(line)
+    return 0 if summary.is_good else 1
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise ValueError
+    return number
 
 
 def _add_demo(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

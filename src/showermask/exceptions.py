@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 __all__ = [
+    "EngineError",
     "ExposureError",
     "FlagError",
     "MaskTooLargeError",
@@ -70,3 +71,7 @@ class MaskTooLargeError(ShowermaskError):
 
 class OutputError(ShowermaskError):
     """An output that would overwrite an input, or can't be written."""
+
+
+class EngineError(ShowermaskError):
+    """The workers of a batch can't be had, or were lost."""

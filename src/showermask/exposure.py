@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -16,18 +17,25 @@ from typing import Any
 from showermask.exceptions import ExposureError
 
 __all__ = [
+    "PRODUCT_KINDS",
     "PRODUCT_SUFFIX",
     "Exposure",
     "Product",
+    "check_whole",
     "describe_file",
     "describe_model",
     "dq_plane",
     "known_flags",
+    "product_kind",
     "product_root",
 ]
 
 #: Suffix of the files that the step writes.
 PRODUCT_SUFFIX = "showermask"
+
+
+#: Suffixes of the files that people review and mask, the one that shows most first.
+PRODUCT_KINDS = ("jump", "ramp", "uncal", "rateints", "rate")
 
 
 class Product(Enum):
@@ -75,6 +83,8 @@ _KEYWORDS = {
     "integration_time": "EFFINTTM",
     "exposure_time": "EFFEXPTM",
 }
+
+_FITS_ERRORS = (OSError, ValueError, TypeError, AttributeError, KeyError, IndexError)
 
 _DMS_ROOT = re.compile(r"jw\d{11}_[0-9a-z]{5}_\d{5}(?:-seg\d{3})?_[0-9a-z]+")
 _SUFFIX = re.compile(
@@ -198,16 +208,15 @@ def describe_file(path: str | os.PathLike[str]) -> Exposure:
 
     file = Path(path)
     try:
+        check_whole(file)
         with fits.open(file, memmap=True, lazy_load_hdus=True) as hdus:
             primary = hdus[0].header
             science = hdus["SCI"] if "SCI" in hdus else None  # noqa: SIM401  # an HDUList has no get
             shape = None if science is None else tuple(science.shape)
             model_type = primary.get("DATAMODL") or _guessed_model_type(hdus, shape)
             values = {name: primary.get(key) for name, key in _KEYWORDS.items()}
-    except (OSError, ValueError, TypeError, AttributeError, KeyError, fits.VerifyError) as error:
-        reason = getattr(error, "strerror", None) or str(error).strip() or type(error).__name__
-        sentence = reason.splitlines()[0]
-        raise ExposureError(f"{file}: can't be read as FITS ({sentence})") from error
+    except (*_FITS_ERRORS, fits.VerifyError) as error:
+        raise _unreadable(file, error) from error
     return _describe(
         filename=file,
         is_file=True,
@@ -215,6 +224,42 @@ def describe_file(path: str | os.PathLike[str]) -> Exposure:
         shape=shape,
         **values,
     )
+
+
+def check_whole(path: str | os.PathLike[str]) -> None:
+    """Refuse a FITS file that was cut short, reading headers only.
+
+    What is missing at the end would otherwise be taken for planes that are not there, or read as
+    zeros.
+
+    Parameters
+    ----------
+    path : path-like
+        A FITS file; one that is compressed is not looked into.
+
+    Raises
+    ------
+    ExposureError
+        When the file can't be read, or is shorter than its headers say.
+    """
+    from astropy.io import fits
+
+    file = Path(path)
+    if file.suffix != ".fits":
+        return
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of truncation too, which is found here
+            with fits.open(file, memmap=True, lazy_load_hdus=False) as hdus:
+                last = hdus[-1].fileinfo()
+        expected, found = last["datLoc"] + last["datSpan"], file.stat().st_size
+    except (*_FITS_ERRORS, fits.VerifyError) as error:
+        raise _unreadable(file, error) from error
+    if found < expected:
+        raise ExposureError(
+            f"{file}: is cut short: has {found} bytes, expected at least {expected}; "
+            "fetch or make it again"
+        )
 
 
 def dq_plane(model: Any, exposure: Exposure) -> Any:
@@ -260,6 +305,24 @@ def known_flags(product: Product) -> Mapping[str, int]:
 
     flags: Mapping[str, int] = dqflags.group if product is Product.RAMP else dqflags.pixel
     return flags
+
+
+def product_kind(filename: str | os.PathLike[str]) -> str | None:
+    """Return which of `PRODUCT_KINDS` a file is, by its name.
+
+    Parameters
+    ----------
+    filename : path-like
+        Such as ``jw01517179001_02201_00001_mirimage_jump.fits``.
+
+    Returns
+    -------
+    str or None
+        Such as ``jump``; None for any other file.
+    """
+    file = Path(filename)
+    root, _, kind = file.stem.rpartition("_")
+    return kind if root and file.suffix == ".fits" and kind in PRODUCT_KINDS else None
 
 
 def product_root(filename: str | os.PathLike[str]) -> str:
@@ -348,6 +411,11 @@ def _guessed_model_type(hdus: Any, shape: tuple[int, ...] | None) -> str:
     if len(shape) == 2 and ("SCI", 2) in hdus:
         return "MultiSlitModel"
     return {2: "ImageModel", 3: "CubeModel"}.get(len(shape), "QuadModel")
+
+
+def _unreadable(file: Path, error: Exception) -> ExposureError:
+    reason = getattr(error, "strerror", None) or str(error).strip() or type(error).__name__
+    return ExposureError(f"{file}: can't be read as FITS ({reason.splitlines()[0]})")
 
 
 def _get(node: Any, *names: str) -> Any:

@@ -12,6 +12,7 @@ from showermask.exposure import (
     PRODUCT_SUFFIX,
     Exposure,
     Product,
+    check_whole,
     describe_model,
     dq_plane,
     known_flags,
@@ -86,6 +87,7 @@ class ManualShowerMaskStep(SavesWhole):
         path = None
         if isinstance(step_input, (str, os.PathLike)):
             path = self.make_input_path(os.fspath(step_input))
+            check_whole(path)
         model = self.prepare_output(step_input if path is None else path)
         try:
             self._mask(model, describe_model(model, path=path))

@@ -40,13 +40,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from showermask.exceptions import ShowermaskError
 from showermask.exposure import Product, known_flags
 from showermask.flagging import footprints
-from showermask.review.frames import (
-    CODE_SCALE,
-    LINEAR_MADS,
-    FrameReader,
-    compress,
-    encode_frame,
-)
+from showermask.frames import FrameReader
+from showermask.review.encoding import CODE_SCALE, LINEAR_MADS, compress, encode_frame
 from showermask.review.session import ChangedOnDiskError, ReviewSession, StaleError
 from showermask.review.worklist import WorkItem
 from showermask.shower import Shower

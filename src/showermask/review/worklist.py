@@ -8,13 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from showermask.exceptions import ExposureError, RegionFileError
-from showermask.exposure import product_root
+from showermask.exposure import PRODUCT_KINDS, product_kind, product_root
 from showermask.regionfile import SUFFIXES, find_regions, read_regions
 
 __all__ = ["WorkItem", "find_work"]
-
-#: Of several products of one exposure, the one that shows most.
-_PREFERENCE = ("jump", "ramp", "uncal", "rateints", "rate")
 
 
 @dataclass(frozen=True)
@@ -84,7 +81,7 @@ def find_work(path: Path, regions: Path | None = None) -> list[WorkItem]:
         return [WorkItem(path, _regions_of(path, regions))]
     chosen = _best_products(path.iterdir())
     if not chosen:
-        kinds = ", ".join(f"_{kind}.fits" for kind in _PREFERENCE)
+        kinds = ", ".join(f"_{kind}.fits" for kind in PRODUCT_KINDS)
         raise ExposureError(f"{path}: found no exposure, expected files that end in {kinds}")
     if regions is not None and not regions.is_dir():
         raise ExposureError(
@@ -103,16 +100,13 @@ def _refuse_no_region_file(regions: Path) -> None:
 
 def _best_products(files: Iterable[Path]) -> list[Path]:
     """Return the preferred product of each exposure."""
-    best: dict[str, Path] = {}
-    rank = {kind: position for position, kind in enumerate(_PREFERENCE)}
+    best: dict[str, tuple[int, Path]] = {}
     for file in sorted(files):
-        kind = file.stem.rpartition("_")[2]
-        if file.suffix != ".fits" or kind not in rank:
-            continue
-        root = product_root(file)
-        if root not in best or rank[kind] < rank[best[root].stem.rpartition("_")[2]]:
-            best[root] = file
-    return [best[root] for root in sorted(best)]
+        kind = product_kind(file)
+        if kind is not None:
+            candidate = PRODUCT_KINDS.index(kind), file
+            best[product_root(file)] = min(candidate, best.get(product_root(file), candidate))
+    return [best[root][1] for root in sorted(best)]
 
 
 def _regions_of(exposure: Path, regions: Path | None) -> Path:

@@ -10,7 +10,8 @@ from hypothesis.extra.numpy import arrays
 from stdatamodels.jwst import datamodels
 
 from showermask.exceptions import ExposureError
-from showermask.review.frames import CODE_SCALE, LINEAR_MADS, FrameReader, encode_frame
+from showermask.frames import FrameReader
+from showermask.review.encoding import CODE_SCALE, LINEAR_MADS, encode_frame
 from showermask.review.worklist import find_work
 
 
@@ -84,15 +85,15 @@ def test_frames_that_are_not_there(builder, tmp_path, integration, group):
 
 
 def test_files_that_were_cut_off(builder, tmp_path):
-    """A frame beyond the end of a truncated file is an error with words."""
+    """A file that lacks its end is refused, and one that loses it while it is open."""
     path = saved(builder.model(), tmp_path / "x_jump.fits")
-    path.write_bytes(path.read_bytes()[:20000])
-    with (
-        pytest.warns(UserWarning, match="truncated"),
-        FrameReader(path) as reader,
-        pytest.raises(ExposureError, match="is cut short"),
-    ):
-        reader.frame(0, 9)
+    whole = path.read_bytes()
+    with FrameReader(path) as reader:
+        path.write_bytes(whole[:20000])
+        with pytest.raises(ExposureError, match="is cut short"):
+            reader.frame(0, 9)
+    with pytest.raises(ExposureError, match="is cut short: has 20000 bytes, expected at least"):
+        FrameReader(path)
 
 
 @given(

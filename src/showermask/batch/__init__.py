@@ -1,0 +1,1 @@
+"""Reprocess many exposures from their reviewed region files."""

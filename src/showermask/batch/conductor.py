@@ -1,0 +1,355 @@
+"""A batch from beginning to end: match, leave out what is up to date, run, keep the manifest."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from showermask.batch.job import Job
+from showermask.batch.manifest import Row, file_time, read_manifest, write_manifest
+from showermask.batch.matching import PREFERENCE, Match, Matches, match_exposures
+from showermask.batch.routes import Settings
+from showermask.batch.workspace import LOG_FOLDER, Workspace, open_workspace
+from showermask.exceptions import EngineError, OutputError, ShowermaskError
+from showermask.exposure import describe_file
+from showermask.flagging import footprints
+from showermask.loss import Loss
+
+__all__ = ["Listener", "Request", "Summary", "preview", "run_batch"]
+
+#: The manifest is written at most this often, in s, and takes at most a twentieth of the time.
+_WRITE_INTERVAL = 1.0
+_WRITE_SHARE = 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What a batch is asked to do.
+
+    Parameters
+    ----------
+    regions : `~pathlib.Path`
+        Directory of region files.
+    data : tuple of `~pathlib.Path`
+        Exposures, and directories of them.
+    output : `~pathlib.Path`
+        Directory for the products.
+    target : str
+        ``masked``: the same products, masked; ``rate``: rates and rateints.
+    kind : str, optional
+        Which product to start from, the best one there is without it.
+    settings : Settings
+        Parameters of the steps.
+    workers : int, optional
+        Worker processes on this machine, as many as it can feed without it.
+    scheduler : str, optional
+        Address or file of a dask scheduler to use instead.
+    is_forced : bool
+        Whether to redo what is up to date.
+    """
+
+    regions: Path
+    data: tuple[Path, ...]
+    output: Path
+    target: str = "masked"
+    kind: str | None = None
+    settings: Settings = field(default_factory=Settings)
+    workers: int | None = None
+    scheduler: str | None = None
+    is_forced: bool = False
+
+    def __post_init__(self) -> None:
+        if self.kind is not None and self.kind not in PREFERENCE[self.target]:
+            raise OutputError(
+                f"from {self.kind} to {self.target}: a raw ramp is not masked itself; "
+                "make the rate (--to rate), or start from another product"
+            )
+
+
+class Listener(Protocol):
+    """Whoever wants to know how a batch goes on."""
+
+    def say(self, line: str) -> None:
+        """Take a line about the batch."""
+
+    def start(self, total: int) -> None:
+        """Be told how many exposures there are to be done."""
+
+    def advance(self, row: Row) -> None:
+        """Be told of an exposure that is done or failed."""
+
+    def stop(self) -> None:
+        """Be told that no more will come."""
+
+
+@dataclass(kw_only=True)
+class Summary:
+    """What became of a batch.
+
+    Parameters
+    ----------
+    done, current : int
+        Exposures that were processed, and that were up to date.
+    failed : dict of str to str
+        Exposures that failed, and why.
+    pending : list of str
+        Exposures that were not reached.
+    problems : list of str
+        What else went wrong.
+    """
+
+    done: int = 0
+    current: int = 0
+    failed: dict[str, str] = field(default_factory=dict)
+    pending: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+    @property
+    def is_good(self) -> bool:
+        """Whether everything is done."""
+        return not (self.failed or self.pending or self.problems)
+
+    def describe(self) -> Iterator[str]:
+        """Yield the last lines: what is done, what failed and why."""
+        counts = f"{self.done} done, {self.current} up to date, {len(self.failed)} failed"
+        yield counts + (f", {len(self.pending)} not reached" if self.pending else "")
+        yield from (f"{root}: {error}" for root, error in sorted(self.failed.items()))
+        yield from self.problems
+
+
+def preview(request: Request) -> Iterator[str]:
+    """Say what a batch would do, and what its masks cost; do nothing.
+
+    Parameters
+    ----------
+    request : Request
+        The batch.
+
+    Yields
+    ------
+    str
+        Lines of text.
+    """
+    request.settings.check(request.target)
+    matches = _match(request)
+    present = read_manifest(request.output)
+    width = max((len(match.exposure) for match in matches.found), default=8)
+    yield (f"{'exposure':{width}s}  from      showers  pixels  of a frame  time lost of each  ")
+    for match in matches.found:
+        wanted = _pending_row(match, request)
+        try:
+            loss = _loss(match)
+        except ShowermaskError as error:
+            matches.failed[match.exposure] = "; ".join(error.problems)
+            continue
+        seconds = "not known" if loss.seconds is None else f"{loss.seconds:.1f} s"
+        remark = (_is_done(present, wanted, request) and "up to date") or ""
+        yield (
+            f"{match.exposure:{width}s}  {match.kind:8s}  {loss.showers:7d}  {loss.pixels:6d}  "
+            f"{loss.fraction:10.3%}  {seconds:>17s}  {remark}"
+        ).rstrip()
+    yield from matches.describe()
+    for root, reason in sorted(matches.failed.items()):
+        yield f"{root}: would fail: {reason}"
+
+
+def run_batch(request: Request, listener: Listener) -> Summary:
+    """Mask exposures as their region files say.
+
+    Parameters
+    ----------
+    request : Request
+        The batch.
+    listener : Listener
+        Is told how it goes on.
+
+    Returns
+    -------
+    Summary
+        What became of it.
+
+    Raises
+    ------
+    ShowermaskError
+        When nothing can be done at all.
+    """
+    request.settings.check(request.target)
+    matches = _match(request)
+    for line in matches.describe():
+        listener.say(line)
+    summary = Summary(failed=dict(matches.failed))
+    with open_workspace(request.output) as workspace:
+        ledger = _Ledger(workspace.output, request.target)
+        wanted = {match.exposure: _pending_row(match, request) for match in matches.found}
+        to_do = [
+            match
+            for match in matches.found
+            if not _is_done(ledger.rows, wanted[match.exposure], request)
+        ]
+        summary.current = len(matches.found) - len(to_do)
+        jobs = [_job(match, wanted[match.exposure], request, workspace) for match in to_do]
+        ledger.begin(
+            [job.row for job in jobs],
+            [_failed_row(root, error, request) for root, error in matches.failed.items()],
+        )
+        summary.pending = [job.row.exposure for job in jobs]
+        try:
+            for row in _run(jobs, request, listener):
+                kept = ledger.record(row)
+                summary.pending.remove(row.exposure)
+                if row.status == "done":
+                    summary.done += 1
+                else:
+                    left = " (older products are left)" if kept.products else ""
+                    summary.failed[row.exposure] = row.error + left
+                listener.advance(row)
+        except EngineError as error:
+            summary.problems += error.problems
+        finally:
+            listener.stop()
+            summary.problems += ledger.end()
+    return summary
+
+
+def _run(jobs: list[Job], request: Request, listener: Listener) -> Iterator[Row]:
+    if not jobs:
+        return
+    from showermask.batch.engine import count_workers, open_client, run_jobs
+
+    workers = count_workers(jobs, request.workers)
+    place = request.scheduler or f"{workers} worker{'s' if workers > 1 else ''}"
+    listener.say(f"{len(jobs)} to do, on {place}; logs in {request.output / LOG_FOLDER}")
+    with open_client(workers=workers, scheduler=request.scheduler) as client:
+        listener.start(len(jobs))
+        yield from run_jobs(client, jobs)
+
+
+class _Ledger:
+    """The manifest while a batch goes on."""
+
+    def __init__(self, folder: Path, target: str) -> None:
+        self.folder = folder
+        self.rows = read_manifest(folder)
+        others = {json.loads(row.parameters).get("to") for row in self.rows.values()} - {target}
+        if others:
+            raise OutputError(
+                f"{folder}: holds what was made --to {min(map(str, others))}; take another output "
+                f"directory for --to {target}"
+            )
+        self._written = 0.0
+        self._cost = 0.0
+        self._problem: OutputError | None = None
+
+    def begin(self, pending: Iterable[Row], failed: Iterable[Row]) -> None:
+        """Enter what is to be done, and what can't be."""
+        for row in (*pending, *failed):
+            self._enter(row)
+        self._write()
+
+    def record(self, row: Row) -> Row:
+        """Enter what became of an exposure, and remove products that it has no more."""
+        before = self.rows.get(row.exposure)
+        kept = self._enter(row)
+        if row.status == "done" and before is not None:
+            names = {product.name for product in row.products}
+            for product in before.products:
+                if product.name not in names:
+                    (self.folder / product.name).unlink(missing_ok=True)
+        now = time.monotonic()
+        if now - self._written > max(_WRITE_INTERVAL, _WRITE_SHARE * self._cost):
+            self._try_to_write()
+        return kept
+
+    def end(self) -> list[str]:
+        """Write what is left to be written; return what went wrong with that."""
+        self._try_to_write()
+        return list(self._problem.problems) if self._problem else []
+
+    def _enter(self, row: Row) -> Row:
+        """Enter a row; products of an earlier run stay listed until there are new ones."""
+        before = self.rows.get(row.exposure)
+        if row.status != "done" and before is not None:
+            row = row.with_products(before.products)
+        self.rows[row.exposure] = row
+        return row
+
+    def _try_to_write(self) -> None:
+        """Write; a full disk must not stop the exposures that still fit, or are elsewhere."""
+        self._problem = None
+        try:
+            self._write()
+        except OutputError as error:
+            self._problem = error
+
+    def _write(self) -> None:
+        started = time.monotonic()
+        write_manifest(self.folder, self.rows)
+        self._written = time.monotonic()
+        self._cost = self._written - started
+
+
+def _match(request: Request) -> Matches:
+    return match_exposures(
+        request.regions,
+        request.data,
+        output=request.output,
+        target=request.target,
+        kind=request.kind,
+    )
+
+
+def _is_done(present: Mapping[str, Row], wanted: Row, request: Request) -> bool:
+    row = present.get(wanted.exposure)
+    return not request.is_forced and row is not None and row.is_current(wanted, request.output)
+
+
+def _pending_row(match: Match, request: Request) -> Row:
+    path = match.input.absolute()
+    return Row(
+        exposure=match.exposure,
+        input=str(path),
+        input_size=path.stat().st_size,
+        input_time=file_time(path),
+        region_file=str(match.regions.path.absolute()) if match.regions.path else "",
+        sha256=match.regions.sha256 or "",
+        parameters=_parameters(request, match.kind),
+    )
+
+
+def _failed_row(root: str, error: str, request: Request) -> Row:
+    """Return the row of an exposure that could not even be begun."""
+    return Row(
+        exposure=root,
+        status="failed",
+        input="",
+        input_size=0,
+        input_time="",
+        region_file="",
+        sha256="",
+        parameters=_parameters(request, request.kind),
+        error=error,
+    )
+
+
+def _parameters(request: Request, kind: str | None) -> str:
+    return json.dumps({"from": kind, "to": request.target, **request.settings.fingerprint()})
+
+
+def _job(match: Match, row: Row, request: Request, workspace: Workspace) -> Job:
+    return Job(
+        row=row,
+        kind=match.kind,
+        target=request.target,
+        settings=request.settings,
+        workspace=workspace,
+    )
+
+
+def _loss(match: Match) -> Loss:
+    exposure = describe_file(match.input)
+    match.regions.check_fits(exposure)
+    return Loss.of_marks(footprints(match.regions.accepted, exposure.shape), exposure)

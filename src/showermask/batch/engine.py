@@ -1,0 +1,185 @@
+"""Run the jobs of a batch on dask workers, here or on a cluster."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import dask
+from dask.system import CPU_COUNT
+from distributed import Client, Future, LocalCluster, as_completed
+from distributed.scheduler import KilledWorker
+from distributed.system import MEMORY_LIMIT
+
+from showermask.batch.job import Job, run_job
+from showermask.batch.manifest import Row
+from showermask.exceptions import EngineError
+
+__all__ = ["count_workers", "open_client", "run_jobs"]
+
+#: Memory of a worker before it opens anything, in bytes; measured: 0.27e9, and a tenth more later.
+_IDLE_MEMORY = 0.4e9
+#: Memory that an exposure takes at its peak, in units of its file; measured with
+#: benchmarks/batch_memory.py, with a fifth or more to spare.
+_PEAK_MEMORY = {
+    ("masked", "jump"): 1.5,
+    ("masked", "ramp"): 1.5,
+    ("masked", "rateints"): 2.5,
+    ("masked", "rate"): 2.5,
+    ("rate", "jump"): 2.0,
+    ("rate", "ramp"): 8.0,
+    ("rate", "uncal"): 22.0,
+    ("rate", "rateints"): 7.0,
+    ("rate", "rate"): 2.5,
+}
+
+_CONNECT_TIMEOUT = 30  # s
+#: In a worker of ours: Ctrl-C goes to all processes of a terminal, and is for the first to act on.
+_PRELOAD = "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n"
+
+
+def count_workers(jobs: Sequence[Job], wanted: int | None = None) -> int:
+    """Return how many workers this machine can feed.
+
+    Parameters
+    ----------
+    jobs : sequence of Job
+        What is to be done.
+    wanted : int, optional
+        How many were asked for; as many as cores and memory allow without it.
+
+    Returns
+    -------
+    int
+        At least one, at most one for each job.
+    """
+    if wanted is None:
+        largest = max((_peak_memory(job) for job in jobs), default=_IDLE_MEMORY)
+        wanted = min(CPU_COUNT, int(MEMORY_LIMIT // largest))
+    return max(1, min(wanted, len(jobs)))
+
+
+@contextmanager
+def open_client(*, workers: int, scheduler: str | None = None) -> Iterator[Client]:
+    """Start a cluster of one-thread processes on this machine, or connect to one that runs.
+
+    Parameters
+    ----------
+    workers : int
+        Processes to start here.
+    scheduler : str, optional
+        Address of a dask scheduler (``tcp://…``), or its scheduler file. Its workers have to see
+        the same files under the same names.
+
+    Yields
+    ------
+    `distributed.Client`
+        The connection. A cluster that was started here ends with it.
+
+    Raises
+    ------
+    EngineError
+        When there is no such scheduler.
+    """
+    settings = {
+        # Which exposure costs a worker its life is counted by exposure, not for its neighbours.
+        "distributed.scheduler.allowed-failures": 1000,
+        # Memory is the jobs' own, dask has nothing to spill: a worker that pauses would wait for
+        # ever, one that takes too much is restarted.
+        "distributed.worker.memory.target": False,
+        "distributed.worker.memory.spill": False,
+        "distributed.worker.memory.pause": False,
+        "distributed.comm.timeouts.connect": f"{_CONNECT_TIMEOUT}s",
+        "distributed.admin.log-format": "%(name)s - %(message)s",
+        "logging": {"distributed": "critical"},
+    }
+    with dask.config.set(settings):
+        if scheduler is not None:
+            with _connected(scheduler) as client:
+                yield client
+            return
+        with (
+            LocalCluster(
+                n_workers=workers,
+                threads_per_worker=1,
+                processes=True,
+                memory_limit=MEMORY_LIMIT // workers,
+                dashboard_address="127.0.0.1:0",
+                silence_logs=logging.CRITICAL,
+                preload=[_PRELOAD],
+            ) as cluster,
+            Client(cluster) as client,
+        ):
+            yield client
+
+
+def run_jobs(client: Client, jobs: Sequence[Job]) -> Iterator[Row]:
+    """Run jobs, and return their rows as they are finished.
+
+    Parameters
+    ----------
+    client : `distributed.Client`
+        From `open_client`.
+    jobs : sequence of Job
+        What is to be done.
+
+    Yields
+    ------
+    Row
+        One for each job, done or failed.
+
+    Raises
+    ------
+    EngineError
+        When the scheduler is lost; the jobs that are left stay pending.
+    """
+    futures: dict[Future, Job] = {
+        client.submit(run_job, job, key=f"{job.row.exposure}-{job.workspace.run}", pure=False): job
+        for job in jobs
+    }
+    try:
+        for future in as_completed(futures):
+            if future.cancelled() or future.status == "lost":
+                raise EngineError(
+                    "the scheduler is gone; what is finished is kept, run again for the rest"
+                )
+            yield _row_of(future, futures[future])
+    finally:
+        for future in futures:
+            future.cancel(force=True)
+
+
+def _row_of(future: Future, job: Job) -> Row:
+    error = future.exception()
+    if error is None:
+        row: Row = future.result()
+        return row
+    said = " ".join(str(error).split())
+    if isinstance(error, KilledWorker):
+        said = "its workers died, which is what running out of memory looks like"
+    return replace(job.row, status="failed", error=f"{type(error).__name__}: {said}")
+
+
+@contextmanager
+def _connected(scheduler: str) -> Iterator[Client]:
+    is_file = Path(scheduler).is_file()
+    try:
+        client = Client(
+            scheduler_file=scheduler if is_file else None,
+            address=None if is_file else scheduler,
+            timeout=_CONNECT_TIMEOUT,
+        )
+    except (OSError, ValueError, TypeError) as error:
+        raise EngineError(
+            f"{scheduler}: no dask scheduler answers there ({error}), "
+            "expected tcp://host:port or a scheduler file"
+        ) from error
+    with client:
+        yield client
+
+
+def _peak_memory(job: Job) -> float:
+    return _IDLE_MEMORY + job.row.input_size * _PEAK_MEMORY[job.target, job.kind]

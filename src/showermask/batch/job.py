@@ -1,0 +1,189 @@
+"""One exposure of a batch, as a worker process runs it: all or nothing, and never an exception."""
+
+from __future__ import annotations
+
+import gc
+import json
+import logging
+import threading
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from showermask.batch.manifest import FileState, Row, file_time
+from showermask.batch.routes import Masked, Settings, make_products
+from showermask.batch.workspace import Workspace
+from showermask.exceptions import OutputError, ShowermaskError
+from showermask.flagging import measure
+
+__all__ = ["MAX_ATTEMPTS", "Job", "run_job"]
+
+#: A worker that dies takes its exposure with it; more than one is no accident.
+MAX_ATTEMPTS = 2
+
+_PACKAGES = ("showermask", "jwst", "stcal", "stdatamodels", "stpipe", "numpy")
+_LOGGERS = ("jwst", "stcal", "stdatamodels", "stpipe", "py.warnings")
+
+# stpipe's logs and CRDS' caches are global: where a worker has several threads, they take turns.
+_one_at_a_time = threading.Lock()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """What a worker needs to know of one exposure.
+
+    Parameters
+    ----------
+    row : Row
+        The pending row of the manifest.
+    kind : str
+        Which of `~showermask.exposure.PRODUCT_KINDS` the input is.
+    target : str
+        ``masked`` or ``rate``.
+    settings : Settings
+        Parameters of the steps.
+    workspace : Workspace
+        Where to work and to publish.
+    """
+
+    row: Row
+    kind: str
+    target: str
+    settings: Settings
+    workspace: Workspace
+
+
+def run_job(job: Job) -> Row:
+    """Process one exposure.
+
+    Parameters
+    ----------
+    job : Job
+        The exposure.
+
+    Returns
+    -------
+    Row
+        Its row of the manifest: done, or failed with the reason. Products appear in the output
+        directory only when all of them are whole.
+    """
+    with _one_at_a_time:
+        _freeze_imports()
+        started = time.monotonic()
+        try:
+            row = _run(job)
+        except (Exception, SystemExit) as error:  # noqa: BLE001  # jwst exits where CRDS is missing
+            row = replace(job.row, status="failed", error=_sentence(error))
+        finally:
+            gc.collect()
+        return replace(
+            row,
+            seconds=round(time.monotonic() - started, 3),
+            finished=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
+            versions=row.versions or json.dumps(_versions(None)),
+        )
+
+
+@cache
+def _freeze_imports() -> None:
+    """Take what is imported out of the garbage collector's sight, once in a process.
+
+    stpipe collects garbage at every step of a pipeline; without this it goes each time through all
+    of jwst, which takes half the time of a small exposure.
+    """
+    gc.collect()
+    gc.freeze()
+
+
+def _run(job: Job) -> Row:
+    path, root = Path(job.row.input), job.row.exposure
+    with job.workspace.attempt(root) as (number, folder):
+        if number > MAX_ATTEMPTS:
+            raise OutputError(
+                f"{root}: the worker died {MAX_ATTEMPTS} times at it, which is what running out of "
+                "memory looks like; give fewer workers (-j) or more memory"
+            )
+        before = file_time(path), path.stat().st_size
+        with _logged(job.workspace.log_file(root)):
+            masked = make_products(
+                path,
+                job.kind,
+                regions=Path(job.row.region_file),
+                target=job.target,
+                folder=folder,
+                settings=job.settings,
+            )
+        if (file_time(path), path.stat().st_size) != before:
+            raise OutputError(f"{path}: was changed while it was read; run the batch again")
+        products = [FileState.of_file(file) for file in sorted(folder.iterdir())]
+        job.workspace.publish(folder)
+    coverage = measure(masked.footprints, masked.exposure.shape)
+    return replace(
+        job.row.with_products(products),
+        status="done",
+        input_time=before[0],
+        input_size=before[1],
+        sha256=masked.provenance.sha256 or "",
+        showers=coverage.showers,
+        pixels=coverage.pixels,
+        fraction=round(coverage.fraction, 8),
+        versions=json.dumps(_versions(masked)),
+    )
+
+
+@contextmanager
+def _logged(path: Path) -> Iterator[None]:
+    """Write what the pipeline says into a file, errors with their traceback."""
+    handler = logging.FileHandler(path, mode="w", encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s - %(name)s - %(levelname)s - %(message)s"))
+    loggers = [logging.getLogger(name) for name in _LOGGERS]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.INFO)
+        logger.addHandler(handler)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("default")
+            logging.captureWarnings(capture=True)
+            yield
+    except ShowermaskError as error:
+        for problem in error.problems:
+            loggers[0].error("%s", problem)
+        raise
+    except (Exception, SystemExit):
+        loggers[0].exception("failed")
+        raise
+    finally:
+        logging.captureWarnings(capture=False)
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.removeHandler(handler)
+            logger.setLevel(level)
+        handler.close()
+
+
+def _versions(masked: Masked | None) -> dict[str, Any]:
+    found: dict[str, Any] = dict(_installed())
+    if masked is not None and masked.crds_context:
+        found["crds_context"] = masked.crds_context
+    return found
+
+
+@cache
+def _installed() -> dict[str, str]:
+    return {name: version(name) for name in _PACKAGES}
+
+
+def _sentence(error: BaseException) -> str:
+    if isinstance(error, ShowermaskError):
+        return "; ".join(error.problems)
+    if isinstance(error, SystemExit):
+        return "the pipeline gave up, as it does without CRDS; see its log"
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -1,0 +1,210 @@
+"""The output directory of a batch: whose it is, where work goes on, how products appear in it."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import socket
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from showermask.batch.manifest import MANIFEST_NAME
+from showermask.exceptions import OutputError
+
+__all__ = ["LOG_FOLDER", "Workspace", "open_workspace"]
+
+#: Folder of the logs, in the output directory.
+LOG_FOLDER = "logs"
+
+_LOCK_NAME = ".showermask.lock"
+_STAGING_PREFIX = ".showermask-"  # also of the folders that whole_file makes
+_WORK_NAME = f"{_STAGING_PREFIX}work"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workspace:
+    """One run's hold on an output directory, as its workers see it.
+
+    Parameters
+    ----------
+    output : `~pathlib.Path`
+        The output directory, absolute.
+    run : str
+        Name of this run.
+    """
+
+    output: Path
+    run: str
+
+    def log_file(self, exposure: str) -> Path:
+        """Return where the log of an exposure goes.
+
+        Parameters
+        ----------
+        exposure : str
+            Product root.
+
+        Returns
+        -------
+        `~pathlib.Path`
+            The file.
+        """
+        return self.output / LOG_FOLDER / f"{exposure}.log"
+
+    @contextmanager
+    def attempt(self, exposure: str) -> Iterator[tuple[int, Path]]:
+        """Count an attempt at an exposure, and make a folder for its products.
+
+        The folder of an attempt whose worker dies stays, and so is counted by the next.
+
+        Parameters
+        ----------
+        exposure : str
+            Product root.
+
+        Yields
+        ------
+        number : int
+            Which attempt of this run it is, from 1.
+        folder : `~pathlib.Path`
+            An empty folder, removed at the end.
+        """
+        self._check_held()
+        work = self.output / _WORK_NAME / self.run
+        number = 1
+        while (work / f"{exposure}.{number}").exists():
+            number += 1
+        folder = work / f"{exposure}.{number}"
+        folder.mkdir(parents=True)
+        try:
+            yield number, folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def publish(self, folder: Path) -> None:
+        """Move the products of an attempt into the output directory.
+
+        Parameters
+        ----------
+        folder : `~pathlib.Path`
+            The folder of the attempt.
+
+        Raises
+        ------
+        OutputError
+            When the run has ended in the meantime, or they can't be moved.
+        """
+        self._check_held()
+        try:
+            for file in sorted(folder.iterdir()):
+                file.replace(self.output / file.name)
+        except OSError as error:
+            raise OutputError(f"{self.output}: can't be written to ({error.strerror})") from error
+
+    def _check_held(self) -> None:
+        """Refuse to go on for a run that is over; its workers may outlive it."""
+        try:
+            holder = (self.output / _LOCK_NAME).read_text().split()[:1]
+        except OSError as error:
+            raise OutputError(
+                f"{self.output}: its batch has ended, or this worker does not see the same files "
+                f"({error.strerror})"
+            ) from error
+        if holder != [self.run]:
+            raise OutputError(f"{self.output}: belongs to another batch by now")
+
+
+@contextmanager
+def open_workspace(output: Path) -> Iterator[Workspace]:
+    """Take hold of an output directory, and clear away what a run that died left unfinished.
+
+    Parameters
+    ----------
+    output : `~pathlib.Path`
+        New, empty, or with the output of an earlier batch.
+
+    Yields
+    ------
+    Workspace
+        The directory, for this run alone.
+
+    Raises
+    ------
+    OutputError
+        When it can't be written to, is in use, or holds something else.
+    """
+    folder = output.absolute()
+    workspace = Workspace(output=folder, run=uuid.uuid4().hex)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _refuse_strangers(folder)
+        lock = _lock(folder / _LOCK_NAME)
+    except OSError as error:
+        raise _unusable(output, error) from error
+    try:
+        try:
+            os.ftruncate(lock, 0)
+            os.pwrite(lock, f"{workspace.run} {socket.gethostname()} {os.getpid()}\n".encode(), 0)
+            _clear(folder)
+            (folder / LOG_FOLDER).mkdir(exist_ok=True)
+        except OSError as error:
+            raise _unusable(output, error) from error
+        yield workspace
+    finally:
+        _clear(folder)
+        (folder / _LOCK_NAME).unlink(missing_ok=True)
+        os.close(lock)
+
+
+def _refuse_strangers(folder: Path) -> None:
+    """Refuse a directory that holds something which no batch has put there."""
+    if (folder / MANIFEST_NAME).exists():
+        return
+    strangers = [
+        path.name
+        for path in folder.iterdir()
+        if path.name != LOG_FOLDER and not path.name.startswith(".")
+    ]
+    if strangers:
+        raise OutputError(
+            f"{folder}: holds {min(strangers)} but no {MANIFEST_NAME}, expected a new or empty "
+            "directory, or the output of an earlier batch"
+        )
+
+
+def _lock(path: Path) -> int:
+    """Return a lock file that is open and ours; the lock goes with the process."""
+    while True:
+        lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.pread(lock, 1000, 0).decode(errors="replace").split()[1:]
+            os.close(lock)
+            by = f" ({holder[0]}, process {holder[1]})" if len(holder) == 2 else ""
+            raise OutputError(
+                f"{path.parent}: another batch is at work in it{by}; wait for its end, or take "
+                "another output directory"
+            ) from None
+        except OSError:
+            pass  # a disk without locks: the run's name in the file has to do
+        # The one before may have removed the file between our opening and locking it.
+        if path.exists() and os.fstat(lock).st_ino == path.stat().st_ino:
+            return lock
+        os.close(lock)
+
+
+def _clear(folder: Path) -> None:
+    """Remove what is not finished, of this run or of one that died."""
+    for left in folder.glob(f"{_STAGING_PREFIX}*"):
+        shutil.rmtree(left, ignore_errors=True)
+
+
+def _unusable(output: Path, error: OSError) -> OutputError:
+    return OutputError(
+        f"{output}: can't be used ({error.strerror}), expected a directory to write to"
+    )

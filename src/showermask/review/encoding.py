@@ -1,0 +1,92 @@
+"""Pack frames for the way to the page."""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["CODE_SCALE", "LINEAR_MADS", "EncodedFrame", "compress", "encode_frame"]
+
+#: Frames travel as 16-bit codes, linear near the median and logarithmic far from it.
+CODE_SCALE = 256
+LINEAR_MADS = 8.0
+_CODE_ZERO = 32768
+_MAX_CODE = 32767
+_STATISTICS_SAMPLE = 100_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncodedFrame:
+    """A frame as it travels to the page.
+
+    Parameters
+    ----------
+    data : bytes
+        Gzip of the low bytes, then the high bytes, of a uint16 code for each pixel: 0 for NaN, else
+        ``32768 + CODE_SCALE * asinh((value - median) / (LINEAR_MADS * mad))``.
+    median, mad : float
+        Median of the frame, and median absolute deviation from it.
+    """
+
+    data: bytes
+    median: float
+    mad: float
+
+
+def encode_frame(frame: NDArray[np.float32]) -> EncodedFrame:
+    """Pack a frame for the page.
+
+    Parameters
+    ----------
+    frame : `numpy.ndarray`
+        ``(ny, nx)`` float32.
+
+    Returns
+    -------
+    EncodedFrame
+        Codes that are exact to a thirty-second of a MAD near the median, and to 0.4 % far from it.
+    """
+    finite = np.isfinite(frame)
+    median, mad = _statistics(frame[finite])
+    scaled = np.arcsinh((frame - np.float32(median)) * np.float32(1 / (LINEAR_MADS * mad)))
+    scaled *= CODE_SCALE
+    np.rint(scaled, out=scaled)
+    np.clip(scaled, -_MAX_CODE, _MAX_CODE, out=scaled)
+    scaled += _CODE_ZERO
+    scaled[~finite] = 0
+    codes = scaled.astype(np.uint16).ravel()
+    planes = (codes & 0xFF).astype(np.uint8).tobytes() + (codes >> 8).astype(np.uint8).tobytes()
+    return EncodedFrame(data=compress(planes), median=median, mad=mad)
+
+
+def compress(data: bytes) -> bytes:
+    """Gzip bytes in the quickest way that pays: noise has no strings to find.
+
+    Parameters
+    ----------
+    data : bytes
+        What to pack.
+
+    Returns
+    -------
+    bytes
+        It, packed.
+    """
+    packer = zlib.compressobj(1, zlib.DEFLATED, 31, 9, zlib.Z_HUFFMAN_ONLY)
+    return packer.compress(data) + packer.flush()
+
+
+def _statistics(values: NDArray[np.float32]) -> tuple[float, float]:
+    """Return median and MAD of a sample of the values."""
+    sample = values[:: max(1, values.size // _STATISTICS_SAMPLE)]
+    if not sample.size:
+        return 0.0, 1.0
+    median = float(np.median(sample))
+    mad = float(np.median(np.abs(sample - median)))
+    spread = float(np.ptp(sample))
+    if mad <= 1e-6 * spread:  # nearly all pixels alike, as in ramps without noise
+        mad = float(np.std(sample))
+    return median, mad or 1.0
