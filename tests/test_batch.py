@@ -19,7 +19,7 @@ from showermask.batch.engine import count_workers
 from showermask.batch.job import Job
 from showermask.batch.manifest import FileState, Row, read_manifest, write_manifest
 from showermask.batch.matching import match_exposures
-from showermask.batch.routes import Settings
+from showermask.batch.settings import Settings
 from showermask.batch.workspace import Workspace, open_workspace
 from showermask.cli import main
 from showermask.exceptions import OutputError, RegionFileError

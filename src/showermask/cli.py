@@ -240,7 +240,7 @@ def _add_batch(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def _batch(options: argparse.Namespace) -> int:
     from showermask.batch.conductor import Request, preview, run_batch
     from showermask.batch.progress import Progress
-    from showermask.batch.routes import Settings
+    from showermask.batch.settings import Settings
 
     request = Request(
         regions=options.regions,

@@ -12,7 +12,7 @@ from typing import Protocol
 from showermask.batch.job import Job
 from showermask.batch.manifest import Row, file_time, read_manifest, write_manifest
 from showermask.batch.matching import PREFERENCE, Match, Matches, match_exposures
-from showermask.batch.routes import Settings
+from showermask.batch.settings import Settings
 from showermask.batch.workspace import LOG_FOLDER, Workspace, open_workspace
 from showermask.exceptions import EngineError, OutputError, ShowermaskError
 from showermask.exposure import describe_file
@@ -134,7 +134,7 @@ def preview(request: Request) -> Iterator[str]:
     str
         Lines of text.
     """
-    request.settings.check(request.target)
+    _check_settings(request)
     matches = _match(request)
     present = read_manifest(request.output)
     width = max((len(match.exposure) for match in matches.found), default=8)
@@ -177,7 +177,7 @@ def run_batch(request: Request, listener: Listener) -> Summary:
     ShowermaskError
         When nothing can be done at all.
     """
-    request.settings.check(request.target)
+    _check_settings(request)
     matches = _match(request)
     for line in matches.describe():
         listener.say(line)
@@ -290,6 +290,13 @@ class _Ledger:
         write_manifest(self.folder, self.rows)
         self._written = time.monotonic()
         self._cost = self._written - started
+
+
+def _check_settings(request: Request) -> None:
+    if request.settings.fingerprint():
+        from showermask.batch.routes import check_settings  # the pipeline takes seconds to import
+
+        check_settings(request.settings, request.target)
 
 
 def _match(request: Request) -> Matches:

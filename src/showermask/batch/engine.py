@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Iterator, Sequence
+from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -36,7 +38,7 @@ _PEAK_MEMORY = {
     ("rate", "rate"): 2.5,
 }
 
-_CONNECT_TIMEOUT = 30  # s
+_CONNECT_TIMEOUT = 10  # s
 #: In a worker of ours: Ctrl-C goes to all processes of a terminal, and is for the first to act on.
 _PRELOAD = "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n"
 
@@ -92,8 +94,6 @@ def open_client(*, workers: int, scheduler: str | None = None) -> Iterator[Clien
         "distributed.worker.memory.target": False,
         "distributed.worker.memory.spill": False,
         "distributed.worker.memory.pause": False,
-        "distributed.comm.timeouts.connect": f"{_CONNECT_TIMEOUT}s",
-        "distributed.admin.log-format": "%(name)s - %(message)s",
         "logging": {"distributed": "critical"},
     }
     with dask.config.set(settings):
@@ -101,6 +101,8 @@ def open_client(*, workers: int, scheduler: str | None = None) -> Iterator[Clien
             with _connected(scheduler) as client:
                 yield client
             return
+        # A worker that is killed can't clean up; that is no news at the end of the batch.
+        sys.warnoptions.append("ignore::UserWarning:multiprocessing.resource_tracker")
         with (
             LocalCluster(
                 n_workers=workers,
@@ -143,13 +145,17 @@ def run_jobs(client: Client, jobs: Sequence[Job]) -> Iterator[Row]:
     try:
         for future in as_completed(futures):
             if future.cancelled() or future.status == "lost":
-                raise EngineError(
-                    "the scheduler is gone; what is finished is kept, run again for the rest"
-                )
+                raise _lost()
             yield _row_of(future, futures[future])
+    except (OSError, CancelledError) as error:
+        raise _lost() from error
     finally:
         for future in futures:
             future.cancel(force=True)
+
+
+def _lost() -> EngineError:
+    return EngineError("the scheduler is gone; what is finished is kept, run again for the rest")
 
 
 def _row_of(future: Future, job: Job) -> Row:

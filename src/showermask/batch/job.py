@@ -15,10 +15,9 @@ from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 from showermask.batch.manifest import FileState, Row, file_time
-from showermask.batch.routes import Masked, Settings, make_products
+from showermask.batch.settings import Settings
 from showermask.batch.workspace import Workspace
 from showermask.exceptions import OutputError, ShowermaskError
 from showermask.flagging import measure
@@ -75,7 +74,6 @@ def run_job(job: Job) -> Row:
         directory only when all of them are whole.
     """
     with _one_at_a_time:
-        _freeze_imports()
         started = time.monotonic()
         try:
             row = _run(job)
@@ -87,7 +85,7 @@ def run_job(job: Job) -> Row:
             row,
             seconds=round(time.monotonic() - started, 3),
             finished=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
-            versions=row.versions or json.dumps(_versions(None)),
+            versions=row.versions or _versions(None),
         )
 
 
@@ -103,6 +101,10 @@ def _freeze_imports() -> None:
 
 
 def _run(job: Job) -> Row:
+    # Here, for the process that hands out the jobs needs nothing of jwst.
+    from showermask.batch.routes import make_products
+
+    _freeze_imports()
     path, root = Path(job.row.input), job.row.exposure
     with job.workspace.attempt(root) as (number, folder):
         if number > MAX_ATTEMPTS:
@@ -134,7 +136,7 @@ def _run(job: Job) -> Row:
         showers=coverage.showers,
         pixels=coverage.pixels,
         fraction=round(coverage.fraction, 8),
-        versions=json.dumps(_versions(masked)),
+        versions=_versions(masked.crds_context),
     )
 
 
@@ -168,11 +170,9 @@ def _logged(path: Path) -> Iterator[None]:
         handler.close()
 
 
-def _versions(masked: Masked | None) -> dict[str, Any]:
-    found: dict[str, Any] = dict(_installed())
-    if masked is not None and masked.crds_context:
-        found["crds_context"] = masked.crds_context
-    return found
+def _versions(crds_context: str | None) -> str:
+    found = _installed() | ({"crds_context": crds_context} if crds_context else {})
+    return json.dumps(found)
 
 
 @cache

@@ -5,15 +5,15 @@ The ways are those by hand: the step, the drop-in pipeline, and the rate rebuilt
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from astropy.io import fits
 from stpipe.config_parser import ConfigObj, load_config_file
 
+from showermask.batch.settings import Settings
 from showermask.exceptions import ExposureError, OutputError
 from showermask.exposure import Exposure, describe_file
 from showermask.flagging import Footprint
@@ -22,7 +22,7 @@ from showermask.provenance import STEP_NAME, Provenance
 from showermask.rates import rate_from_rateints
 from showermask.step import ManualShowerMaskStep
 
-__all__ = ["Masked", "Settings", "make_products"]
+__all__ = ["Masked", "check_settings", "make_products"]
 
 #: Steps of calwebb_detector1 that a ramp has behind it, or goes without, once it left the pipeline.
 _BEFORE_JUMP = (
@@ -50,129 +50,39 @@ _FROM_JUMP_ON = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
-class Settings:
-    """Parameters of the steps, as strun takes them.
+def check_settings(settings: Settings, target: str) -> None:
+    """Refuse settings that no step has, before any exposure is touched.
 
     Parameters
     ----------
-    steps : dict of str to dict of str to str
-        For each step its parameters, as typed in ``--steps.<step>.<parameter>=<value>``.
-    parameter_file : `~pathlib.Path`, optional
-        Parameter file of stpipe (``.asdf``), for ``calwebb_detector1``, with or without showers, or
-        for the step.
+    settings : Settings
+        What was given.
+    target : str
+        ``masked`` or ``rate``.
+
+    Raises
+    ------
+    OutputError
+        With what the steps have to say.
     """
-
-    steps: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    parameter_file: Path | None = None
-
-    def fingerprint(self) -> dict[str, Any]:
-        """Return what tells these settings from others.
-
-        Returns
-        -------
-        dict
-            Parameters, name and hash of the parameter file; to be written as JSON.
-        """
-        found: dict[str, Any] = {}
-        if self.steps:
-            found["steps"] = {step: dict(pars) for step, pars in sorted(self.steps.items())}
-        if self.parameter_file is not None:
-            content = _read(self.parameter_file)
-            found["parameter_file"] = {
-                "name": self.parameter_file.name,
-                "sha256": hashlib.sha256(content).hexdigest(),
-            }
-        return found
-
-    def check(self, target: str) -> None:
-        """Refuse settings that no step has, before any exposure is touched.
-
-        Parameters
-        ----------
-        target : str
-            ``masked`` or ``rate``.
-
-        Raises
-        ------
-        OutputError
-            With what the steps have to say.
-        """
-        others = sorted(set(self.steps) - {STEP_NAME})
-        if target == "masked" and others:
-            raise OutputError(
-                f"--steps.{others[0]}: masking runs no step but {STEP_NAME}; add --to rate"
-            )
-        if "region_file" in self.steps.get(STEP_NAME, {}):
-            raise OutputError(
-                f"--steps.{STEP_NAME}.region_file: the region files are those of the batch; "
-                "leave it out"
-            )
-        if self.parameter_file is not None:
-            _read(self.parameter_file)
-        try:
-            if target == "masked":
-                self.mask_step("any.yaml")
-            else:
-                self.pipeline(None, {})
-        except Exception as error:
-            said = " ".join(str(error).split())
-            raise OutputError(f"parameters of the steps: {said}") from error
-
-    def mask_step(self, region_file: str, **others: Any) -> Any:
-        """Return the step, with these settings.
-
-        It is built by hand, for `stpipe.Step.call` would ask CRDS for parameters it has not.
-
-        Parameters
-        ----------
-        region_file : str
-            The region file.
-        **others
-            More parameters, which nothing overrides.
-
-        Returns
-        -------
-        ManualShowerMaskStep
-            The step, to be run.
-        """
-        given: dict[str, Any] = {}
-        if self.parameter_file is not None:
-            content = load_config_file(str(self.parameter_file))
-            of_pipeline = content.get("steps", {}).get(STEP_NAME, {})
-            given = dict(of_pipeline if "steps" in content else content)
-        given |= _parsed(self.steps.get(STEP_NAME, {}))
-        given |= {"region_file": region_file, **others}
-        config, _ = ManualShowerMaskStep.build_config(None, **given)
-        return ManualShowerMaskStep.from_config_section(config)
-
-    def pipeline(
-        self, path: str | None, steps: Mapping[str, Mapping[str, Any]], **others: Any
-    ) -> Any:
-        """Return the drop-in pipeline as strun would make it, with these settings.
-
-        Parameters
-        ----------
-        path : str or None
-            The exposure for which CRDS is asked for parameters; None to ask for none.
-        steps : dict of str to dict
-            Parameters of the steps, which the settings override.
-        **others
-            Parameters of the pipeline, which nothing overrides.
-
-        Returns
-        -------
-        Detector1ShowersPipeline
-            The pipeline, to be run.
-        """
-        merged = {step: dict(parameters) for step, parameters in steps.items()}
-        for step, parameters in self.steps.items():
-            merged[step] = {**merged.get(step, {}), **_parsed(parameters)}
-        given: dict[str, Any] = {"steps": merged, **others}
-        if self.parameter_file is not None:
-            given["config_file"] = str(self.parameter_file)
-        config, file = Detector1ShowersPipeline.build_config(path, **given)
-        return Detector1ShowersPipeline.from_config_section(config, config_file=file)
+    others = sorted(set(settings.steps) - {STEP_NAME})
+    if target == "masked" and others:
+        raise OutputError(
+            f"--steps.{others[0]}: masking runs no step but {STEP_NAME}; add --to rate"
+        )
+    if "region_file" in settings.steps.get(STEP_NAME, {}):
+        raise OutputError(
+            f"--steps.{STEP_NAME}.region_file: the region files are those of the batch; "
+            "leave it out"
+        )
+    try:
+        if target == "masked":
+            _mask_step(settings, region_file="any.yaml")
+        else:
+            _pipeline(settings, None, {})
+    except Exception as error:
+        said = " ".join(str(error).split())
+        raise OutputError(f"parameters of the steps: {said}") from error
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -231,7 +141,13 @@ def make_products(
     exposure = describe_file(path)
     if target == "rate" and kind in ("uncal", "jump", "ramp"):
         return _fit(path, exposure, kind, regions, folder, settings)
-    step = settings.mask_step(str(regions), output_dir=str(folder), suffix=kind, save_results=True)
+    step = _mask_step(
+        settings,
+        region_file=str(regions),
+        output_dir=str(folder),
+        suffix=kind,
+        save_results=True,
+    )
     model = step.run(str(path))
     try:
         if target == "rate" and kind == "rateints":
@@ -249,7 +165,7 @@ def _fit(
     """Run what of the drop-in pipeline the ramp has not behind it."""
     steps: dict[str, dict[str, Any]] = {name: {"skip": True} for name in _steps_behind(path, kind)}
     steps[STEP_NAME] = {"region_file": str(regions)}
-    pipeline = settings.pipeline(str(path), steps, output_dir=str(folder), save_results=True)
+    pipeline = _pipeline(settings, str(path), steps, output_dir=str(folder), save_results=True)
     rate = pipeline.run(str(path))
     if rate is None:
         raise ExposureError(f"{exposure.name}: ramp_fit found no pixel to fit; see its log")
@@ -280,11 +196,34 @@ def _parsed(parameters: Mapping[str, str]) -> dict[str, Any]:
     return {name: ConfigObj([f"value = {text}"])["value"] for name, text in parameters.items()}
 
 
-def _read(parameter_file: Path) -> bytes:
-    try:
-        return parameter_file.read_bytes()
-    except OSError as error:
-        raise OutputError(
-            f"{parameter_file}: can't be read ({error.strerror}), "
-            "expected a parameter file of stpipe"
-        ) from error
+def _mask_step(settings: Settings, **others: Any) -> Any:
+    """Return the step with these settings, and others which nothing overrides.
+
+    It is built by hand, for `stpipe.Step.call` would ask CRDS for parameters it has not.
+    """
+    given: dict[str, Any] = {}
+    if settings.parameter_file is not None:
+        content = load_config_file(str(settings.parameter_file))
+        of_pipeline = content.get("steps", {}).get(STEP_NAME, {})
+        given = dict(of_pipeline if "steps" in content else content)
+    given |= {**_parsed(settings.steps.get(STEP_NAME, {})), **others}
+    config, _ = ManualShowerMaskStep.build_config(None, **given)
+    return ManualShowerMaskStep.from_config_section(config)
+
+
+def _pipeline(
+    settings: Settings, path: str | None, steps: Mapping[str, Mapping[str, Any]], **others: Any
+) -> Any:
+    """Return the drop-in pipeline as strun would make it for the exposure.
+
+    The settings override ``steps``, and nothing overrides the others. CRDS is asked for parameters
+    where there is a path.
+    """
+    merged = {step: dict(parameters) for step, parameters in steps.items()}
+    for step, parameters in settings.steps.items():
+        merged[step] = {**merged.get(step, {}), **_parsed(parameters)}
+    given: dict[str, Any] = {"steps": merged, **others}
+    if settings.parameter_file is not None:
+        given["config_file"] = str(settings.parameter_file)
+    config, file = Detector1ShowersPipeline.build_config(path, **given)
+    return Detector1ShowersPipeline.from_config_section(config, config_file=file)
