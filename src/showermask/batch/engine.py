@@ -94,9 +94,8 @@ def open_client(*, workers: int, scheduler: str | None = None) -> Iterator[Clien
         "distributed.worker.memory.target": False,
         "distributed.worker.memory.spill": False,
         "distributed.worker.memory.pause": False,
-        "logging": {"distributed": "critical"},
     }
-    with dask.config.set(settings):
+    with dask.config.set(settings), _quiet():
         if scheduler is not None:
             with _connected(scheduler) as client:
                 yield client
@@ -185,6 +184,22 @@ def _connected(scheduler: str) -> Iterator[Client]:
         ) from error
     with client:
         yield client
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep dask from telling of lost connections by itself: `run_jobs` does, once, and shorter."""
+    families = ("distributed", "tornado", "asyncio")
+    names = {name for name in logging.root.manager.loggerDict if name.split(".")[0] in families}
+    loggers = [logging.getLogger(name) for name in names.union(families)]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
 
 
 def _peak_memory(job: Job) -> float:
