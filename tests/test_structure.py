@@ -26,7 +26,14 @@ LAYERS = [
     {"flagging", "regionfile", "synthetic.crds_cache"},
     {"frames", "loss", "output", "provenance", "synthetic.ramps"},
     {"check", "review.encoding", "review.session", "review.worklist", "step", "rates"},
-    {"pipeline", "review.applying", "batch.manifest", "batch.settings"},
+    {
+        "pipeline",
+        "report.cutouts",
+        "report.pictures",
+        "review.applying",
+        "batch.manifest",
+        "batch.settings",
+    },
     {
         "demo",
         "review.server",
@@ -35,8 +42,8 @@ LAYERS = [
         "batch.routes",
         "batch.workspace",
     },
-    {"batch.job"},
-    {"batch.engine"},
+    {"batch.job", "report.page"},
+    {"batch.engine", "report.writer"},
     {"batch.conductor"},
     {"cli"},
 ]
@@ -56,7 +63,7 @@ MAY_IMPORT = {
     "starlette": {"review.server"},
     "uvicorn": {"review.server"},
     "crds": {"synthetic.crds_cache"},
-    "matplotlib": {"demo"},
+    "matplotlib": {"demo", "report.pictures"},
 }
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from showermask import __version__
 from showermask.exceptions import ShowermaskError
-from showermask.exposure import PRODUCT_KINDS
+from showermask.exposure import PRODUCT_KINDS, product_root
 
 __all__ = ["main"]
 
@@ -87,6 +87,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_check(commands)
     _add_review(commands)
     _add_batch(commands)
+    _add_report(commands)
     _add_demo(commands)
     return parser
 
@@ -263,6 +264,54 @@ def _batch(options: argparse.Namespace) -> int:
     for line in summary.describe():
         print(line)
     return 0 if summary.is_good else 1
+
+
+def _add_report(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    command = commands.add_parser(
+        "report",
+        help="show on a page what a batch has masked",
+        description="Make one page (HTML, pictures included) of what a batch has masked and at "
+        "what cost; with --one, of a single exposure and its region file.",
+    )
+    command.add_argument("batch", metavar="OUT", type=Path, nargs="?", help="output of a batch")
+    command.add_argument(
+        "--one",
+        metavar=("EXPOSURE", "REGIONS"),
+        type=Path,
+        nargs=2,
+        help="an exposure, as it was before it was masked, and its region file",
+    )
+    command.add_argument(
+        "--output",
+        "-o",
+        metavar="FILE",
+        type=Path,
+        help="the page (default: OUT/report.html; <exposure>_showers.html for --one)",
+    )
+    command.add_argument(
+        "--pictures",
+        metavar="N",
+        type=int,
+        default=500,
+        help="show at most this many showers in pictures (default: %(default)s)",
+    )
+    command.set_defaults(run=_report, parser=command)
+
+
+def _report(options: argparse.Namespace) -> int:
+    from showermask.report.writer import report_batch, report_exposure
+
+    if (options.batch is None) == (options.one is None):
+        options.parser.error("expected either the output of a batch or --one EXPOSURE REGIONS")
+    if options.one is None:
+        target = options.output or options.batch / "report.html"
+        report_batch(options.batch, target, pictures=options.pictures)
+    else:
+        exposure, regions = options.one
+        target = options.output or Path(f"{product_root(exposure)}_showers.html")
+        report_exposure(exposure, regions, target, pictures=options.pictures)
+    print(target)
+    return 0
 
 
 def _positive(text: str) -> int:

@@ -113,6 +113,45 @@ class FrameReader:
         """
         return self._read(self._science, integration, group).astype(np.float32)
 
+    def window(self, integration: int, group: int, box: tuple[slice, slice]) -> NDArray[np.float32]:
+        """Read part of a frame.
+
+        Parameters
+        ----------
+        integration, group : int
+            Which one, zero-based.
+        box : tuple of slice
+            Rows and columns, within the frame.
+
+        Returns
+        -------
+        `numpy.ndarray`
+            ``(rows, columns)`` float32.
+        """
+        return self._read_rows(self._science, integration, group, box).astype(np.float32)
+
+    def dq_window(
+        self, integration: int, group: int, box: tuple[slice, slice]
+    ) -> NDArray[np.unsignedinteger]:
+        """Read part of the flags of a frame; zeros where the file has none.
+
+        Parameters
+        ----------
+        integration, group : int
+            Which one, zero-based.
+        box : tuple of slice
+            Rows and columns, within the frame.
+
+        Returns
+        -------
+        `numpy.ndarray`
+            ``(rows, columns)`` uint8 for groups, uint32 for rates.
+        """
+        if self._dq is None:
+            return np.zeros([part.stop - part.start for part in box], np.uint8)
+        flags: NDArray[np.unsignedinteger] = self._read_rows(self._dq, integration, group, box)
+        return flags
+
     def difference(self, integration: int, group: int) -> NDArray[np.float32]:
         """Read a group less the one before; group 0 as it is.
 
@@ -183,6 +222,15 @@ class FrameReader:
     def _read(self, plane: _Plane, integration: int, group: int) -> NDArray[Any]:
         values = self._read_values(plane, integration, group, 0, plane.shape[-1] * plane.shape[-2])
         return values.reshape(plane.shape[-2:])
+
+    def _read_rows(
+        self, plane: _Plane, integration: int, group: int, box: tuple[slice, slice]
+    ) -> NDArray[Any]:
+        rows, columns = box
+        width = plane.shape[-1]
+        count = (rows.stop - rows.start) * width
+        values = self._read_values(plane, integration, group, rows.start * width, count)
+        return values.reshape(-1, width)[:, columns]
 
     def _read_pixel(self, plane: _Plane, integration: int, group: int, x: int, y: int) -> float:
         value: float = self._read_values(plane, integration, group, y * plane.shape[-1] + x, 1)[0]

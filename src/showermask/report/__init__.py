@@ -1,0 +1,1 @@
+"""Show what was masked: one page with a picture of every shower."""

@@ -1,0 +1,237 @@
+"""What surrounds a shower: differences, rates before and after the mask, and flags."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from showermask.exposure import Exposure, Product, product_root
+from showermask.flagging import Footprint
+from showermask.frames import FrameReader
+
+__all__ = ["Cutout", "RateSource", "cut_out"]
+
+_DO_NOT_USE, _SATURATED, _JUMP_DET = 1, 2, 4
+_MARGIN = 0.6  # of the shower's extent, on each side
+_LEAST_MARGIN = 8  # pixels
+_ESTIMATE = "mean of the usable differences"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cutout:
+    """The surroundings of one shower, arrays of ``(rows, columns)``.
+
+    Parameters
+    ----------
+    box : tuple of slice
+        Rows and columns of the frame.
+    difference : `numpy.ndarray`
+        Difference of the first affected group to the one before (the second to the first, for a
+        shower that begins in the first), or the image itself, of rateints or a rate.
+    difference_title : str
+        Which it is.
+    before : `numpy.ndarray` or None
+        Rate of the shower's integration, NaN where there is none; None where it can't be had.
+    before_title : str
+        Where it comes from.
+    after : `numpy.ndarray` or None
+        That rate with the mask.
+    after_title : str
+        Where it comes from.
+    dq : `numpy.ndarray`
+        Flags with the mask.
+    dq_title : str
+        Which they are.
+    """
+
+    box: tuple[slice, slice]
+    difference: NDArray[np.float32]
+    difference_title: str
+    before: NDArray[np.float32] | None
+    before_title: str
+    after: NDArray[np.float32] | None
+    after_title: str
+    dq: NDArray[np.unsignedinteger]
+    dq_title: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class RateSource:
+    """Where rates of an exposure are on disk.
+
+    Parameters
+    ----------
+    before, after : `~pathlib.Path` or None
+        Rateints or rate without and with the mask.
+    """
+
+    before: Path | None = None
+    after: Path | None = None
+
+    @classmethod
+    def near(cls, exposure: Path, output: Path | None) -> RateSource:
+        """Look for rates beside an exposure and in the output of a batch.
+
+        Parameters
+        ----------
+        exposure : `~pathlib.Path`
+            The exposure that was masked.
+        output : `~pathlib.Path` or None
+            Directory of the masked products.
+
+        Returns
+        -------
+        RateSource
+            What was found.
+        """
+        return cls(
+            before=_rate_file(exposure, exposure.parent),
+            after=None if output is None else _rate_file(exposure, output),
+        )
+
+
+def cut_out(
+    reader: FrameReader, mark: Footprint, bits: int, others: list[Footprint], rates: RateSource
+) -> Cutout:
+    """Cut out the surroundings of a shower.
+
+    Parameters
+    ----------
+    reader : FrameReader
+        The exposure that was masked, as it was before.
+    mark : Footprint
+        The shower.
+    bits : int
+        The bits that it sets.
+    others : list of Footprint
+        All showers that are masked in this exposure, this one included if it is.
+    rates : RateSource
+        Where to find rates; without them they are estimated from the ramp.
+
+    Returns
+    -------
+    Cutout
+        The arrays.
+    """
+    box = _padded(mark, reader.exposure.frame)
+    where = mark.integration
+    # A first group tells little by itself, and is flagged all over.
+    group = mark.groups.start or min(1, mark.ngroups - 1)
+    difference, title = _difference(reader, where, group, box)
+    if reader.exposure.product is Product.RAMP:
+        before = _estimate(reader, where, box, [])
+        after = _estimate(reader, where, box, others)
+        before_title = after_title = _ESTIMATE
+    else:
+        before = reader.window(where, 0, box)
+        before[(reader.dq_window(where, 0, box) & _DO_NOT_USE) > 0] = np.nan
+        after = np.where(_masked(others, where, 0, box), np.float32(np.nan), before)
+        before_title = after_title = _kind(reader.path)
+    # Rates are compared with rates: an estimate is not as good as either.
+    if rates.before is not None and rates.after is not None:
+        before, before_title = _rate(rates.before, where, box), _kind(rates.before)
+        after, after_title = _rate(rates.after, where, box), _kind(rates.after)
+    dq = reader.dq_window(where, group, box).astype(np.uint32)
+    dq[_masked(others, where, group, box)] |= bits
+    return Cutout(
+        box=box,
+        difference=difference,
+        difference_title=title,
+        before=before,
+        before_title=before_title,
+        after=after,
+        after_title=after_title,
+        dq=dq,
+        dq_title=f"flags, group {group}" if reader.exposure.product is Product.RAMP else "flags",
+    )
+
+
+def _padded(mark: Footprint, frame: tuple[int, int]) -> tuple[slice, slice]:
+    """Return the box of a shower with a margin, clipped to the frame."""
+    padded = []
+    for part, size in zip(mark.box, frame, strict=True):
+        margin = max(_LEAST_MARGIN, round(_MARGIN * (part.stop - part.start) / 2))
+        padded.append(slice(max(0, part.start - margin), min(size, part.stop + margin)))
+    return padded[0], padded[1]
+
+
+def _difference(
+    reader: FrameReader, integration: int, group: int, box: tuple[slice, slice]
+) -> tuple[NDArray[np.float32], str]:
+    _, ngroups = reader.nframes
+    if ngroups < 2:
+        return reader.window(integration, 0, box), "image"
+    later = max(group, 1)
+    difference = reader.window(integration, later, box) - reader.window(integration, later - 1, box)
+    return difference, f"group {later} − group {later - 1}, DN"
+
+
+def _estimate(
+    reader: FrameReader, integration: int, box: tuple[slice, slice], masked: list[Footprint]
+) -> NDArray[np.float32] | None:
+    """Return the mean of the differences between usable groups in DN/s, NaN where there is none.
+
+    The first and the last group of MIRI ramps are not used, whether they are flagged yet or not.
+    """
+    exposure: Exposure = reader.exposure
+    _, ngroups = reader.nframes
+    if not exposure.group_time:
+        return None
+    shape = [part.stop - part.start for part in box]
+    total, count = np.zeros(shape, np.float64), np.zeros(shape, np.int32)
+    previous, was_usable = np.zeros(shape, np.float32), np.zeros(shape, bool)
+    for group in range(1, ngroups - 1):
+        values = reader.window(integration, group, box)
+        flags = reader.dq_window(integration, group, box)
+        usable = (flags & (_DO_NOT_USE | _SATURATED)) == 0
+        usable &= ~_masked(masked, integration, group, box)
+        counts = usable & was_usable & ((flags & _JUMP_DET) == 0)
+        total[counts] += (values - previous)[counts]
+        count += counts
+        previous, was_usable = values, usable
+    rate = np.full(shape, np.nan, np.float32)
+    np.divide(total, count * exposure.group_time, out=rate, where=count > 0, casting="unsafe")
+    return rate
+
+
+def _masked(
+    marks: list[Footprint], integration: int, group: int, box: tuple[slice, slice]
+) -> NDArray[np.bool_]:
+    """Return where any shower masks a group, in a box of the frame."""
+    found = np.zeros([part.stop - part.start for part in box], bool)
+    for mark in marks:
+        if mark.integration != integration or not mark.groups.start <= group < mark.groups.stop:
+            continue
+        low = [max(b.start, m.start) for b, m in zip(box, mark.box, strict=True)]
+        high = [min(b.stop, m.stop) for b, m in zip(box, mark.box, strict=True)]
+        if all(start < stop for start, stop in zip(low, high, strict=True)):
+            here = tuple(
+                slice(i - b.start, j - b.start) for i, j, b in zip(low, high, box, strict=True)
+            )
+            there = tuple(
+                slice(i - m.start, j - m.start) for i, j, m in zip(low, high, mark.box, strict=True)
+            )
+            found[here] |= mark.inside[there]
+    return found
+
+
+def _rate(path: Path, integration: int, box: tuple[slice, slice]) -> NDArray[np.float32]:
+    with FrameReader(path) as reader:
+        which = integration if reader.exposure.product is Product.INTEGRATIONS else 0
+        rate = reader.window(which, 0, box)
+        rate[(reader.dq_window(which, 0, box) & _DO_NOT_USE) > 0] = np.nan
+    return rate
+
+
+def _kind(path: Path) -> str:
+    """Return what a file is called after its root: all that the title of a picture has room for."""
+    return path.name.removeprefix(product_root(path))
+
+
+def _rate_file(exposure: Path, folder: Path) -> Path | None:
+    root = product_root(exposure)
+    paths = (folder / f"{root}_{kind}.fits" for kind in ("rateints", "rate"))
+    return next((path for path in paths if path.exists()), None)

@@ -1,0 +1,244 @@
+"""The report's page: HTML that needs no other file, no network and no script."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from html import escape
+from importlib.resources import files
+
+from showermask import __version__
+from showermask.report.cutouts import Cutout
+from showermask.report.pictures import Scale, draw_flags, draw_image
+from showermask.shower import Shower, Status
+
+__all__ = ["ExposureReport", "ShowerReport", "Summary", "page"]
+
+_STYLE = files("showermask.report").joinpath("page.css").read_text(encoding="utf-8")
+
+_LEGEND = (
+    '<p class="soft">Rates in DN/s, grey where there is none. Flags:'
+    '<span class="key" style="background:#d94d1f"></span>JUMP_DET and DO_NOT_USE (the mask)'
+    '<span class="key" style="background:#292933"></span>DO_NOT_USE'
+    '<span class="key" style="background:#f5b842"></span>JUMP_DET'
+    '<span class="key" style="background:#734da6"></span>SATURATED'
+    '<span class="key" style="background:#c7ccd6"></span>others</p>'
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShowerReport:
+    """One shower.
+
+    Parameters
+    ----------
+    shower : Shower
+        The shower.
+    position : int
+        Where it is in the region file.
+    pixels : int
+        Masked pixels.
+    groups : str
+        Masked groups.
+    seconds : float or None
+        Exposure time in s that each masked pixel loses.
+    cutout : Cutout or None
+        Its surroundings, None where they can't be shown.
+    """
+
+    shower: Shower
+    position: int
+    pixels: int
+    groups: str
+    seconds: float | None
+    cutout: Cutout | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExposureReport:
+    """One exposure.
+
+    Parameters
+    ----------
+    name : str
+        Product root.
+    status : str
+        ``done``, ``failed`` or ``pending``.
+    source : str
+        What was masked, for people.
+    region_file : str
+        The region file.
+    reviewer, reviewed : str or None
+        Who reviewed it, and when.
+    showers : tuple of ShowerReport
+        All that were reviewed.
+    counts : tuple of int
+        Masked showers and pixels.
+    fraction : float
+        Masked fraction of the frame.
+    seconds : float or None
+        Exposure time in s that a masked pixel loses on average.
+    notes : tuple of str
+        What a reader should know.
+    """
+
+    name: str
+    status: str
+    source: str = ""
+    region_file: str = ""
+    reviewer: str | None = None
+    reviewed: str | None = None
+    showers: tuple[ShowerReport, ...] = ()
+    counts: tuple[int, int] = (0, 0)
+    fraction: float = 0.0
+    seconds: float | None = None
+    notes: tuple[str, ...] = field(default=())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Summary:
+    """What the page is about.
+
+    Parameters
+    ----------
+    title : str
+        Its heading.
+    subtitle : str
+        A line below it.
+    """
+
+    title: str
+    subtitle: str
+
+
+def page(summary: Summary, exposures: Iterable[ExposureReport]) -> Iterator[str]:
+    """Write the page.
+
+    Parameters
+    ----------
+    summary : Summary
+        What it is about.
+    exposures : iterable of ExposureReport
+        The exposures; taken one by one, for their pictures can be large.
+
+    Yields
+    ------
+    str
+        Pieces of the page.
+    """
+    yield (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{escape(summary.title)}</title><style>{_STYLE}</style></head><body>\n"
+        f"<h1>{escape(summary.title)}</h1>\n"
+        f'<p class="soft">{escape(summary.subtitle)}; showermask {__version__}, '
+        f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC</p>\n"
+    )
+    rows, sections = [], []
+    for exposure in exposures:
+        rows.append(_row(exposure))
+        if exposure.showers or exposure.notes:
+            sections.append("".join(_section(exposure)))
+    yield (
+        "<table><thead><tr><th>Exposure<th>Status<th>From<th class=number>Showers"
+        "<th class=number>Pixels<th class=number>Of a frame<th class=number>Time lost<br>of each"
+        "<th>Reviewer</tr></thead><tbody>\n"
+    )
+    yield from rows
+    yield f"</tbody></table>\n{_LEGEND}\n"
+    yield from sections
+    yield "</body></html>\n"
+
+
+def _row(exposure: ExposureReport) -> str:
+    name = escape(exposure.name)
+    linked = f'<a href="#{name}">{name}</a>' if exposure.showers or exposure.notes else name
+    showers, pixels = exposure.counts
+    return (
+        f"<tr><td>{linked}<td class={escape(exposure.status)}>{escape(exposure.status)}"
+        f"<td>{escape(exposure.source)}<td class=number>{showers}<td class=number>{pixels}"
+        f"<td class=number>{exposure.fraction:.3%}<td class=number>{_time(exposure.seconds)}"
+        f"<td>{escape(exposure.reviewer or '')}</tr>\n"
+    )
+
+
+def _section(exposure: ExposureReport) -> Iterator[str]:
+    name = escape(exposure.name)
+    yield f'<h2 id="{name}"><a href="#{name}">{name}</a></h2>\n'
+    reviewed = [f"by {exposure.reviewer}"] if exposure.reviewer else []
+    reviewed += [f"on {exposure.reviewed}"] if exposure.reviewed else []
+    text = f"{exposure.region_file}" + (f", reviewed {' '.join(reviewed)}" if reviewed else "")
+    yield f'<p class="soft">{escape(text)}</p>\n'
+    for note in exposure.notes:
+        yield f'<p class="{escape(exposure.status)}">{escape(note)}</p>\n'
+    for shower in exposure.showers:
+        yield from _shower(shower)
+
+
+def _shower(report: ShowerReport) -> Iterator[str]:
+    shower = report.shower
+    facts = (
+        f"integration {shower.integration}, {report.groups}; x {shower.x:g}, y {shower.y:g}, "
+        f"a {shower.a:g}, b {shower.b:g}, θ {shower.theta:g}°"
+    )
+    is_masked = shower.status is Status.ACCEPTED
+    cost = (
+        f"{report.pixels} pixels, {_time(report.seconds)} of each pixel"
+        if is_masked
+        else "not masked"
+    )
+    yield (
+        f'<div class="shower"><p><b>#{report.position}</b> '
+        f'<span class="badge {shower.status}">{shower.status}</span> {facts}: <b>{cost}</b>'
+    )
+    if shower.score is not None:
+        yield f", S/N {shower.score:g}"
+    if shower.source:
+        yield f' <span class="soft">({escape(shower.source)})</span>'
+    yield "</p>\n"
+    if shower.comment:
+        yield f"<p>“{escape(shower.comment)}”</p>\n"
+    if report.cutout is not None:
+        yield from _panels(shower, report.cutout)
+    yield "</div>\n"
+
+
+def _panels(shower: Shower, cutout: Cutout) -> Iterator[str]:
+    yield '<div class="panels">'
+    scale = Scale.of_values(cutout.difference)
+    yield _figure(
+        shower, cutout, draw_image(cutout.difference, scale), cutout.difference_title, scale
+    )
+    common = Scale.of_values(cutout.before, cutout.after)
+    for when, image, title in (
+        ("rate before", cutout.before, cutout.before_title),
+        ("rate after", cutout.after, cutout.after_title),
+    ):
+        if image is not None:
+            yield _figure(shower, cutout, draw_image(image, common), f"{when}: {title}", common)
+    yield _figure(shower, cutout, draw_flags(cutout.dq), cutout.dq_title, None)
+    yield "</div>\n"
+
+
+def _figure(shower: Shower, cutout: Cutout, picture: str, title: str, scale: Scale | None) -> str:
+    rows, columns = cutout.box
+    height, width = rows.stop - rows.start, columns.stop - columns.start
+    x, y = shower.x - columns.start + 0.5, height - (shower.y - rows.start + 0.5)
+    ellipse = (
+        f'cx="{x:.2f}" cy="{y:.2f}" rx="{shower.a:.2f}" ry="{shower.b:.2f}" '
+        f'transform="rotate({-shower.theta:.2f} {x:.2f} {y:.2f})"'
+    )
+    span = f" ({scale.low:.3g} … {scale.high:.3g})" if scale is not None else ""
+    return (
+        f'<figure><svg viewBox="0 0 {width} {height}" role="img">'
+        f"<title>{escape(title)}, columns {columns.start} to {columns.stop - 1}, "
+        f"rows {rows.start} to {rows.stop - 1}</title>"
+        f'<image href="{picture}" width="{width}" height="{height}" preserveAspectRatio="none"/>'
+        f'<ellipse class="under" {ellipse}/><ellipse {ellipse}/></svg>'
+        f"<figcaption>{escape(title)}{span}</figcaption></figure>"
+    )
+
+
+def _time(seconds: float | None) -> str:
+    return "not known" if seconds is None else f"{seconds:.1f} s"

@@ -1,0 +1,176 @@
+"""Gather what a report shows, and write it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from showermask.atomic import whole_file
+from showermask.batch.manifest import MANIFEST_NAME, Row, read_manifest
+from showermask.exceptions import OutputError, ShowermaskError
+from showermask.exposure import Product, describe_file, known_flags, product_kind
+from showermask.flagging import DEFAULT_FLAGS, Footprint, bits_of, footprints
+from showermask.frames import FrameReader
+from showermask.loss import Loss, time_lost
+from showermask.regionfile import RegionFile, read_regions
+from showermask.report.cutouts import RateSource, cut_out
+from showermask.report.page import ExposureReport, ShowerReport, Summary, page
+
+__all__ = ["report_batch", "report_exposure"]
+
+
+@dataclass
+class _Budget:
+    """How many showers may still get pictures."""
+
+    left: int
+
+    def take(self) -> bool:
+        """Take one, if there is one."""
+        self.left -= 1
+        return self.left >= 0
+
+
+def report_batch(output: Path, target: Path, *, pictures: int) -> None:
+    """Write the report of a batch.
+
+    Parameters
+    ----------
+    output : `~pathlib.Path`
+        Directory of the batch.
+    target : `~pathlib.Path`
+        The page to make or replace.
+    pictures : int
+        How many showers get pictures, some 60 kB each.
+
+    Raises
+    ------
+    OutputError
+        When there is no batch, or the page can't be written.
+    """
+    rows = read_manifest(output)
+    if not rows:
+        raise OutputError(
+            f"{output}: has no {MANIFEST_NAME} with exposures, expected the output of "
+            "showermask batch"
+        )
+    counts = [sum(row.status == status for row in rows.values()) for status in ("done", "failed")]
+    summary = Summary(
+        title=f"Masked showers: {output.resolve().name}",
+        subtitle=f"{counts[0]} of {len(rows)} exposures done, {counts[1]} failed; "
+        f"{sum(row.showers for row in rows.values())} showers, "
+        f"{sum(row.pixels for row in rows.values())} pixels",
+    )
+    budget = _Budget(pictures)
+    _write(target, summary, (_of_row(rows[root], output, budget) for root in sorted(rows)))
+
+
+def report_exposure(exposure: Path, regions: Path, target: Path, *, pictures: int) -> None:
+    """Write the report of one exposure.
+
+    Parameters
+    ----------
+    exposure : `~pathlib.Path`
+        Ramp, rateints or rate, unmasked.
+    regions : `~pathlib.Path`
+        Its region file.
+    target : `~pathlib.Path`
+        The page to make or replace.
+    pictures : int
+        How many showers get pictures, some 60 kB each.
+
+    Raises
+    ------
+    ShowermaskError
+        When they don't go together, or the page can't be written.
+    """
+    region_file = read_regions(regions)
+    summary = Summary(title=f"Showers of {exposure.name}", subtitle=region_file.name)
+    found = _of_exposure(exposure, region_file, RateSource(), _Budget(pictures))
+    _write(target, summary, iter([found]))
+
+
+def _write(target: Path, summary: Summary, exposures: Iterator[ExposureReport]) -> None:
+    with whole_file(target) as draft, draft.open("w", encoding="utf-8") as stream:
+        stream.writelines(page(summary, exposures))
+
+
+def _of_row(row: Row, output: Path, budget: _Budget) -> ExposureReport:
+    """Return the report of an exposure of a batch; what is gone since is told, not guessed."""
+    notes = [row.error] if row.error else []
+    if row.status == "done":
+        try:
+            regions = read_regions(row.region_file)
+            if regions.sha256 != row.sha256:
+                notes.append(f"{regions.name} has changed since; run the batch again to see it")
+            else:
+                path = Path(row.input)
+                return _of_exposure(path, regions, RateSource.near(path, output), budget)
+        except ShowermaskError as error:
+            notes += error.problems
+    return ExposureReport(
+        name=row.exposure,
+        status=row.status,
+        source=product_kind(row.input) or "",
+        region_file=Path(row.region_file).name,
+        counts=(row.showers, row.pixels),
+        fraction=row.fraction,
+        notes=tuple(notes),
+    )
+
+
+def _of_exposure(
+    path: Path, regions: RegionFile, rates: RateSource, budget: _Budget
+) -> ExposureReport:
+    exposure = describe_file(path)
+    regions.check_fits(exposure)
+    accepted = footprints(regions.accepted, exposure.shape)
+    loss = Loss.of_marks(accepted, exposure)
+    with FrameReader(path) as reader:
+        showers = [
+            _of_shower(reader, position, mark, accepted, rates, budget)
+            for position, mark in enumerate(footprints(regions.showers, exposure.shape))
+        ]
+    notes = []
+    if budget.left < 0 and any(s.cutout is None for s in showers):
+        notes.append("more showers than pictures; give --pictures for more")
+    return ExposureReport(
+        name=exposure.name,
+        status="done",
+        source=product_kind(path) or path.name,
+        region_file=regions.name,
+        reviewer=regions.reviewer,
+        reviewed=regions.reviewed,
+        showers=tuple(showers),
+        counts=(loss.showers, loss.pixels),
+        fraction=loss.fraction,
+        seconds=loss.seconds,
+        notes=tuple(notes),
+    )
+
+
+def _of_shower(
+    reader: FrameReader,
+    position: int,
+    mark: Footprint,
+    accepted: list[Footprint],
+    rates: RateSource,
+    budget: _Budget,
+) -> ShowerReport:
+    exposure, shower = reader.exposure, mark.shower
+    cutout = None
+    if mark.pixels and budget.take():
+        flags = shower.flags or DEFAULT_FLAGS
+        bits = bits_of(flags, known_flags(exposure.product), f"showers[{position}].flags")
+        cutout = cut_out(reader, mark, bits, accepted, rates)
+    first, last = mark.groups.start, mark.groups.stop - 1
+    is_ramp = exposure.product is Product.RAMP
+    return ShowerReport(
+        shower=shower,
+        position=position,
+        pixels=mark.pixels,
+        groups=f"groups {first} to {last}" if is_ramp else "all groups",
+        seconds=time_lost(mark, exposure),
+        cutout=cutout,
+    )

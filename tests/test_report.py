@@ -1,0 +1,260 @@
+"""The report: what its pictures show, and that it says what is not there."""
+
+import base64
+import io
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.image import imread
+from stdatamodels.jwst import datamodels
+
+from showermask import RegionFile, Shower, read_regions, write_regions
+from showermask.batch.manifest import Row, file_time, write_manifest
+from showermask.cli import main
+from showermask.flagging import footprints
+from showermask.frames import FrameReader
+from showermask.report.cutouts import RateSource, cut_out
+from showermask.report.pictures import Scale, draw_flags, draw_image
+
+ROOT = "jw00001001001_02101_00001_mirimage"
+LATE = Shower(integration=0, group=5, x=28, y=20, a=6, b=4, theta=30, comment="<i>late</i> & faint")
+IDLE = Shower(integration=0, group=0, last_group=3, x=9, y=9, a=5, b=4, theta=0, score=7.5)
+
+
+@pytest.fixture
+def glowing(builder, tmp_path, monkeypatch):
+    """Return the path of a jump file with two glows, and write its region file."""
+    monkeypatch.chdir(tmp_path)
+    for shower in (LATE, IDLE):
+        builder = builder.add_glow(shower, amplitude=100.0, decay=20.0, is_flat=True)
+    path = Path(f"{ROOT}_jump.fits")
+    builder.model().save(str(path))
+    showers = (LATE, IDLE, replace(LATE, status="rejected", x=5, comment=None))
+    regions = RegionFile(showers=showers, exposure=ROOT, reviewer="A. N. Other")
+    write_regions(f"{ROOT}_showers.yaml", regions)
+    return path
+
+
+def cutout_of(path, shower, masked, rates=None):
+    """Return the surroundings of a shower."""
+    with FrameReader(path) as reader:
+        shape = reader.exposure.shape
+        (mark,) = footprints([shower], shape)
+        return cut_out(reader, mark, 5, footprints(masked, shape), rates or RateSource())
+
+
+def at(cutout, name, x, y):
+    """Return one pixel of the frame from an array of a cutout."""
+    rows, columns = cutout.box
+    return getattr(cutout, name)[y - rows.start, x - columns.start]
+
+
+def pixels(address):
+    """Return the pixels of a picture as RGB 0 … 255, first row at the bottom."""
+    data = base64.b64decode(address.removeprefix("data:image/png;base64,"))
+    return np.rint(imread(io.BytesIO(data), format="png")[::-1, :, :3] * 255).astype(int)
+
+
+class TestCutouts:
+    """The arrays of the pictures."""
+
+    def test_late_shower(self, glowing):
+        """The difference has the glow, the rate before too, the rate after has not."""
+        cutout = cutout_of(glowing, LATE, [LATE, IDLE])
+        step = 10.0 * 2.775
+        assert at(cutout, "difference", 28, 20) == pytest.approx(step + 100, rel=1e-3)
+        assert at(cutout, "before", 28, 20) > 20
+        assert at(cutout, "after", 28, 20) == pytest.approx(10, rel=1e-4)
+        assert at(cutout, "before", 28, 30) == pytest.approx(10, rel=1e-4)
+        assert at(cutout, "dq", 28, 20) == 5
+        assert at(cutout, "dq", 28, 30) == 0
+        assert cutout.difference_title == "group 5 − group 4, DN"
+
+    def test_idle_shower(self, glowing):
+        """The first difference there is; groups after the mask still make a rate."""
+        cutout = cutout_of(glowing, IDLE, [IDLE])
+        assert cutout.difference_title == "group 1 − group 0, DN"
+        counts = 100 * np.exp(-2.775 * np.arange(10) / 20)
+        kept = counts[5:9] / 2.775  # differences 4 to 5 … 7 to 8, both groups unmasked
+        assert at(cutout, "after", 9, 9) == pytest.approx(10 + kept.mean(), rel=1e-3)
+
+    def test_masked_from_the_first_to_the_last_group(self, glowing):
+        """Where nothing is left, there is no rate."""
+        whole = replace(IDLE, last_group=None)
+        assert np.isnan(at(cutout_of(glowing, whole, [whole]), "after", 9, 9))
+
+    def test_a_rejected_shower_masks_nothing(self, glowing):
+        """Before and after are the same there, and no flag is set."""
+        cutout = cutout_of(glowing, replace(LATE, x=5, status="rejected"), [LATE])
+        np.testing.assert_array_equal(cutout.before, cutout.after)
+        assert at(cutout, "dq", 5, 20) == 0
+
+    @pytest.mark.parametrize("kind", ["rateints", "rate"])
+    def test_rates(self, tmp_path, kind):
+        """Of rateints the integration, of a rate the image; masked pixels have no rate after."""
+        shape = (2, 32, 40) if kind == "rateints" else (32, 40)
+        model = (datamodels.CubeModel if kind == "rateints" else datamodels.ImageModel)(shape)
+        model.data = np.full(shape, 3.0, np.float32)
+        model.save(str(tmp_path / f"x_{kind}.fits"))
+        late = replace(LATE, integration=1)
+        cutout = cutout_of(tmp_path / f"x_{kind}.fits", late, [late])
+        assert at(cutout, "before", 28, 20) == 3
+        assert np.isnan(at(cutout, "after", 28, 20))
+
+    def test_rates_of_the_pipeline_are_preferred(self, glowing):
+        """Where both are there: without the mask beside the exposure, with it in the output."""
+        Path("out").mkdir()
+        for folder, value in ((Path(), 7.0), (Path("out"), 8.0)):
+            model = datamodels.ImageModel((32, 40))
+            model.data = np.full((32, 40), value, np.float32)
+            model.save(str(folder / f"{ROOT}_rate.fits"))
+        cutout = cutout_of(glowing, LATE, [LATE], RateSource.near(glowing, Path("out")))
+        assert (cutout.before[0, 0], cutout.after[0, 0]) == (7, 8)
+        assert cutout.before_title == "_rate.fits"
+        alone = cutout_of(glowing, LATE, [LATE], RateSource.near(glowing, None))
+        assert alone.before_title == "mean of the usable differences"
+
+    def test_showers_over_the_edge(self, glowing):
+        """The surroundings end where the frame does."""
+        edge = replace(LATE, x=39.5, y=-2)
+        cutout = cutout_of(glowing, edge, [edge])
+        rows, columns = cutout.box
+        assert (rows.start, columns.stop) == (0, 40)
+        assert cutout.difference.shape == (rows.stop, 40 - columns.start)
+
+
+class TestPictures:
+    """Arrays as colours."""
+
+    def test_first_row_at_the_bottom(self):
+        """As in the frame; what has no value is grey."""
+        image = np.array([[0.0, 1.0], [np.nan, 0.5]], np.float32)
+        drawn = pixels(draw_image(image, Scale(0.0, 1.0)))
+        assert tuple(drawn[1, 0]) == (140, 140, 140)
+        assert drawn[0, 1, 0] > 240 > drawn[0, 0, 0]
+
+    def test_flags(self):
+        """The mask's bits together have their own colour, which goes before each alone."""
+        drawn = pixels(draw_flags(np.array([[0, 5, 7, 1, 4, 2, 2**20]], np.uint32)))[0]
+        assert tuple(drawn[1]) == tuple(drawn[2])
+        assert len({tuple(colour) for colour in drawn}) == 6
+
+    @pytest.mark.parametrize("values", [[], [np.nan], [3.0], [3.0, 3.0]])
+    def test_scale_of_little(self, values):
+        """Whatever there is, low is below high."""
+        scale = Scale.of_values(np.array(values, np.float32))
+        assert scale.low < scale.high
+
+
+class Page(HTMLParser):
+    """What a reader of the page gets."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.words, self.tags, self.addresses = [], [], []
+        self.feed(text)
+        self.text = " ".join(" ".join(self.words).split())
+
+    def handle_starttag(self, tag, attributes):
+        """Keep tags and addresses."""
+        self.tags.append(tag)
+        self.addresses += [v for k, v in attributes if k in {"href", "src", "xlink:href"}]
+
+    def handle_data(self, data):
+        """Keep text."""
+        self.words.append(data)
+
+
+class TestPage:
+    """The page."""
+
+    def test_one_exposure(self, glowing, capsys):
+        """Every shower with its numbers, comment and pictures; nothing from elsewhere."""
+        assert main(["report", "--one", str(glowing), f"{ROOT}_showers.yaml"]) == 0
+        assert capsys.readouterr().out == f"{ROOT}_showers.html\n"
+        page = Page(Path(f"{ROOT}_showers.html").read_text())
+        assert page.tags.count("figure") == 12
+        assert "script" not in page.tags
+        assert "i" not in page.tags
+        assert "“<i>late</i> & faint”" in page.text
+        assert "A. N. Other" in page.text
+        assert "S/N 7.5" in page.text
+        assert "rejected integration 0, groups 5 to 9; x 5, y 20, a 6, b 4, θ 30°: not masked" in (
+            page.text
+        )
+        assert all(a.startswith(("data:image/png", "#")) for a in page.addresses)
+
+    def row(self, path, **changes):
+        """Return a row of a manifest for an exposure that was masked."""
+        regions = read_regions(f"{ROOT}_showers.yaml")
+        given = {
+            "exposure": ROOT,
+            "status": "done",
+            "input": str(path.absolute()),
+            "input_size": 1,
+            "input_time": file_time(path),
+            "region_file": str(regions.path.absolute()),
+            "sha256": regions.sha256,
+            "parameters": '{"to": "masked"}',
+            "showers": 2,
+            "pixels": 138,
+        }
+        return Row(**(given | changes))
+
+    def test_a_batch(self, glowing):
+        """A table of all exposures; reasons for those that failed."""
+        Path("out").mkdir()
+        failed = self.row(glowing, exposure="b", status="failed", error="is <cut> short")
+        waiting = self.row(glowing, exposure="c", status="pending")
+        write_manifest(Path("out"), {ROOT: self.row(glowing), "b": failed, "c": waiting})
+        assert main(["report", "out"]) == 0
+        page = Page(Path("out/report.html").read_text())
+        assert page.tags.count("tr") == 4
+        assert page.tags.count("figure") == 12
+        assert "is <cut> short" in page.text
+        assert "1 of 3 exposures done, 1 failed" in page.text
+        ids = re.findall(r'id="([^"]+)"', Path("out/report.html").read_text())
+        assert {a.removeprefix("#") for a in page.addresses if a.startswith("#")} == set(ids)
+
+    @pytest.mark.parametrize("gone", ["exposure", "regions", "edited"])
+    def test_what_is_gone_since(self, glowing, gone):
+        """Is said, not guessed: the numbers of the manifest stay, pictures are left out."""
+        Path("out").mkdir()
+        write_manifest(Path("out"), {ROOT: self.row(glowing)})
+        match gone:
+            case "exposure":
+                glowing.unlink()
+            case "regions":
+                Path(f"{ROOT}_showers.yaml").unlink()
+            case "edited":
+                write_regions(f"{ROOT}_showers.yaml", RegionFile(showers=()))
+        assert main(["report", "out", "-o", "page.html"]) == 0
+        page = Page(Path("page.html").read_text())
+        assert "figure" not in page.tags
+        assert "138" in page.text
+        wanted = {"edited": "has changed since; run the batch again"}.get(gone, "can't be read")
+        assert wanted in page.text
+
+    def test_fewer_pictures(self, glowing):
+        """A page of ten thousand pictures helps nobody; that some are left out is said."""
+        arguments = ["--pictures", "1", "-o", "p.html"]
+        assert main(["report", "--one", str(glowing), f"{ROOT}_showers.yaml", *arguments]) == 0
+        page = Page(Path("p.html").read_text())
+        assert page.tags.count("figure") == 4
+        assert "more showers than pictures; give --pictures for more" in page.text
+
+    def test_wrong_usage(self, glowing, capsys):
+        """Neither, both, or no batch."""
+        for arguments in ([], ["out", "--one", "a", "b"]):
+            with pytest.raises(SystemExit, match="2"):
+                main(["report", *arguments])
+        Path("out").mkdir()
+        assert main(["report", "out"]) == 1
+        assert "out: has no manifest.ecsv with exposures" in capsys.readouterr().err
+        assert main(["report", "--one", str(glowing), "none.yaml"]) == 1
+        assert main(["report", "--one", "none.fits", f"{ROOT}_showers.yaml"]) == 1
+        assert not list(Path().rglob("*.html"))
