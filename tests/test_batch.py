@@ -22,7 +22,7 @@ from showermask.batch.matching import match_exposures
 from showermask.batch.settings import Settings
 from showermask.batch.workspace import Workspace, open_workspace
 from showermask.cli import main
-from showermask.exceptions import OutputError, RegionFileError
+from showermask.exceptions import OutputError, RegionFileError, ShowermaskError
 from showermask.regionfile import RegionFile, write_regions
 from showermask.synthetic.crds_cache import Detector, build_cache, use_cache
 from showermask.synthetic.ramps import RampBuilder
@@ -249,14 +249,51 @@ class TestMatching:
         assert len(matches.found) == 1
 
     def test_files_that_can_not_be_read(self):
-        """A link that leads nowhere fails its exposure only."""
+        """Links that lead nowhere or in circles, and pipes, fail their exposures only."""
         touch("x_jump.fits")
         Path("data/y_jump.fits").symlink_to("nowhere.fits")
-        reviewed("x", EARLY)
-        reviewed("y", EARLY)
+        Path("data/z_jump.fits").symlink_to("z_jump.fits")
+        os.mkfifo("data/pipe_jump.fits")
+        Path("data/loop").symlink_to(".")
+        for root in ("x", "y", "z", "pipe"):
+            reviewed(root, EARLY)
         matches = found()
         assert [m.exposure for m in matches.found] == ["x"]
+        assert sorted(matches.failed) == ["pipe", "y", "z"]
         assert "y_jump.fits: can't be read" in matches.failed["y"]
+
+    def test_names_that_can_not_be_written_down(self):
+        """Fail by themselves, with what to do."""
+        touch("x_jump.fits")
+        (Path("data") / os.fsdecode(b"caf\xe9_jump.fits")).touch()
+        reviewed("x", EARLY)
+        matches = found()
+        assert [m.exposure for m in matches.found] == ["x"]
+        assert "rename it" in matches.failed["data/caf\\udce9_jump.fits"]
+
+    def test_links_to_products_of_the_batch_are_no_data(self):
+        """Nothing is made from itself."""
+        Path("out").mkdir()
+        Path("out/x_jump.fits").touch()
+        Path("data/x_jump.fits").symlink_to(Path("out/x_jump.fits").resolve())
+        reviewed("x", EARLY)
+        assert not found().found
+
+    def test_folders_that_are_links(self):
+        """Are looked into, as is the output of another batch that is given as data."""
+        Path("elsewhere").mkdir()
+        Path("elsewhere/x_jump.fits").touch()
+        Path("data/there").symlink_to(Path("elsewhere").resolve())
+        write_manifest(Path("data"), {})
+        reviewed("x", EARLY)
+        assert [m.exposure for m in found().found] == ["x"]
+
+    def test_plain_names_go_before_copies(self):
+        """Of two that are alike, the one with the standard name is taken."""
+        for name in ("", "_backup"):
+            Path(f"data/{ROOTS[0]}{name}_jump.fits").touch()
+        reviewed(ROOTS[0], EARLY)
+        assert found().found[0].input.name == f"{ROOTS[0]}_jump.fits"
 
     @pytest.mark.parametrize(
         ("regions", "data", "output", "error", "message"),
@@ -352,15 +389,43 @@ class TestRoutes:
             ("rate", {"steps": {"jump": {"skip": "perhaps"}}}, 'the value "perhaps"'),
             ("rate", {"steps": {"jump": {"nope": "1"}}}, "nope"),
             ("masked", {"steps": {"jump": {"skip": "true"}}}, "add --to rate"),
+            ("rate", {"steps": {"manual_shower_mask": {"skip": "true"}}}, "leave it out"),
+            ("rate", {"steps": {"ramp_fit": {"skip": "true"}}}, "leave it out"),
+            ("rate", {"steps": {"ramp_fit": {"opt_name": "foo"}}}, "leave it out"),
+            ("rate", {"steps": {"jump": {"output_dir": "data"}}}, "leave it out"),
+            ("masked", {"steps": {"manual_shower_mask": {"flags": "JUMPY"}}}, "found JUMPY"),
             ("masked", {"steps": {"manual_shower_mask": {"region_file": "x"}}}, "leave it out"),
             ("masked", {"parameter_file": Path("none.asdf")}, "none.asdf: can't be read"),
         ],
     )
     def test_parameters_that_no_step_has(self, batch, jumps, target, settings, message):
         """One error before anything is begun, not one for each exposure."""
-        with pytest.raises(OutputError, match=message):
+        with pytest.raises(ShowermaskError, match=message):
             batch(target=target, settings=Settings(**settings))
         assert not Path("out").exists()
+
+    def test_steps_that_were_done_before_stay_done(self, batch, noisy, crds_cache):
+        """The rate of a jump file tells of all steps, as that of the raw ramp does."""
+        save(noisy.raw_model(), Path(f"data/{ROOTS[0]}_uncal.fits"))
+        reviewed(ROOTS[0], EARLY)
+        settings = Settings(steps={"jump": {"save_results": "true"}})
+        assert batch(target="rate", settings=settings)[0].is_good
+        jump = f"{ROOTS[0]}_jump.fits"
+        assert batch(data=(Path("out") / jump,), output=Path("two"), target="rate")[0].is_good
+        headers = [fits.getheader(f"{folder}/{ROOTS[0]}_rate.fits") for folder in ("out", "two")]
+        steps = [{k: v for k, v in h.items() if k.startswith("S_")} for h in headers]
+        assert steps[0] == steps[1]
+        assert steps[1]["S_LINEAR"] == steps[1]["S_JUMP"] == "COMPLETE"
+        assert_same_planes(f"out/{ROOTS[0]}_rate.fits", f"two/{ROOTS[0]}_rate.fits")
+
+    def test_parameter_file_of_the_step_to_rate(self, batch, jumps, crds_cache):
+        """The file of the step does for the pipeline too."""
+        path = Path(__file__).parents[1] / "config" / "manual_shower_mask.asdf"
+        Path("mine.asdf").write_text(path.read_text().replace("0.5", "0.001"))
+        settings = Settings(parameter_file=Path("mine.asdf"))
+        assert (
+            "expected at most 0.1%" in batch(target="rate", settings=settings)[0].failed[ROOTS[0]]
+        )
 
     def test_rates_from_rateints(self, batch, noisy, crds_cache):
         """Masked rateints, and the rate rebuilt from them."""
@@ -494,9 +559,35 @@ class TestUpToDate:
         Path(f"data/{ROOTS[0]}_jump.fits").unlink()
         save(datamodels.ImageModel((32, 40)), Path(f"data/{ROOTS[0]}_rate.fits"))
         reviewed(ROOTS[0], EARLY)
-        assert batch()[0].done == 1
+        summary, listener = batch()
+        assert summary.done == 1
+        assert f"{ROOTS[0]}: {ROOTS[0]}_jump.fits removed: made no more" in listener.lines
         assert files("out")[0] == f"{ROOTS[0]}_rate.fits"
         assert not Path(f"out/{ROOTS[0]}_jump.fits").exists()
+
+    def test_what_is_left_from_before_is_told(self, batch, jumps):
+        """Products whose region file is gone, and those of another version."""
+        batch()
+        rows = read_manifest(Path("out"))
+        old = {root: replace(row, versions='{"jwst": "1.0.0"}') for root, row in rows.items()}
+        write_manifest(Path("out"), old)
+        Path(f"regions/{ROOTS[0]}_showers.yaml").unlink()
+        summary, listener = batch()
+        assert summary.current == 2
+        text = "\n".join(listener.lines)
+        assert f"in the output from before, but not in this batch (1):\n  {ROOTS[0]}" in text
+        assert "up to date, but made with jwst 1.0.0; --force makes them anew" in text
+
+    def test_something_in_the_way_of_a_product(self, batch, noisy, crds_cache):
+        """Both products of an exposure appear, or none."""
+        save(noisy.model(), Path(f"data/{ROOTS[0]}_jump.fits"))
+        reviewed(ROOTS[0], EARLY)
+        Path("out").mkdir()
+        write_manifest(Path("out"), {})
+        Path(f"out/{ROOTS[0]}_rateints.fits").mkdir()
+        summary, _ = batch(target="rate")
+        assert f"{ROOTS[0]}_rateints.fits: is a directory" in summary.failed[ROOTS[0]]
+        assert not Path(f"out/{ROOTS[0]}_rate.fits").exists()
 
     def test_products_of_an_exposure_that_fails_stay(self, batch, jumps):
         """What was made before is kept, listed, and said to be older."""
@@ -525,6 +616,12 @@ class TestUpToDate:
 
 class TestFailures:
     """One bad exposure never stops the others."""
+
+    def test_nothing_goes_with_anything(self, batch, jumps):
+        """Is an error that says what was looked for."""
+        with pytest.raises(OutputError, match=r"nothing to do: .* named <exposure>_ramp.fits"):
+            batch(kind="ramp")
+        assert not Path("out").exists()
 
     def test_named_with_their_reason(self, batch, jumps, capsys):
         """Truncated, not FITS, wrong region file: the rest is done, inputs are as they were."""
@@ -556,7 +653,7 @@ class TestFailures:
         assert main(command) == 0
         assert "3 done, 0 up to date, 0 failed" in capsys.readouterr().out
         assert main([*command, "--dry-run"]) == 0
-        assert capsys.readouterr().out.count("up to date") == 3
+        assert "0 to do, 3 up to date, 0 would fail" in capsys.readouterr().out
 
     @pytest.mark.parametrize(
         "arguments",
@@ -603,9 +700,11 @@ class TestPreview:
         """Pixels, fraction and time of each exposure, and nothing is written."""
         Path(f"regions/{ROOTS[2]}_showers.yaml").write_text("showers: 5")
         before = files(".")
-        lines = list(
-            preview(Request(regions=Path("regions"), data=(Path("data"),), output=Path("out")))
-        )
+        listener = Lines()
+        request = Request(regions=Path("regions"), data=(Path("data"),), output=Path("out"))
+        assert list(preview(request, listener).failed) == [ROOTS[2]]
+        lines = listener.lines
+        assert lines[-1] == "2 to do, 0 up to date, 1 would fail"
         assert files(".") == before
         (line,) = (line for line in lines if line.startswith(ROOTS[0]))
         early, late = (np.count_nonzero(shower_mask(s)) for s in (EARLY, LATE))
@@ -653,12 +752,25 @@ class TestManifest:
             input_time="t",
             region_file="",
             sha256="0123",
-            parameters="{}",
+            parameters='{"to": "rate"}',
             error="#% 'x'",
             fraction=0.125,
         ).with_products([FileState(name="a", size=1, mtime=2**62, sha256="e3")])
         write_manifest(Path(), {"x": row})
         assert read_manifest(Path()) == {"x": row}
+
+    @pytest.mark.parametrize(
+        "outputs", ["[1]", "{}x", '[{"name": "../a", "size": 1, "mtime": 1, "sha256": ""}]']
+    )
+    def test_rows_that_are_not_ours(self, outputs):
+        """What could make us remove a file elsewhere is not believed."""
+        row = Row(
+            exposure="x", input="x", input_size=1, input_time="", region_file="", sha256="",
+            parameters='{"to": "rate"}', outputs=outputs,
+        )  # fmt: skip
+        write_manifest(Path(), {"x": row})
+        with pytest.raises(OutputError, match=r"manifest.ecsv: can't be read as the manifest"):
+            read_manifest(Path())
 
     @pytest.mark.parametrize("content", ["", "%ECSV", "a b\n1 2\n", "# %ECSV 1.0\n# ---\nx"])
     def test_other_files_of_that_name(self, content):

@@ -209,6 +209,23 @@ def test_a_run_that_is_interrupted(site, undisturbed):
     site.check_complete(undisturbed)
 
 
+@pytest.mark.parametrize("seconds", [0.7, 1.0, 1.3, 1.8])
+def test_a_run_that_is_interrupted_while_it_starts(site, seconds):
+    """Workers that are just being started go quietly too."""
+    process = site.start()
+    process.stdout.readline()
+    time.sleep(seconds - 0.7)
+    os.killpg(process.pid, signal.SIGINT)
+    out, _ = process.communicate(timeout=WAIT)
+    assert process.returncode == 130, out
+    assert "Traceback" not in out
+    assert "stopped: " in out
+    assert {path.name for path in (site.folder / "out").iterdir() if path.suffix != ".fits"} == {
+        "logs",
+        "manifest.ecsv",
+    }
+
+
 def test_a_full_disk(site, undisturbed):
     """Products that do not fit are not there at all, and the reason is told."""
     limit = (undisturbed / f"{ROOTS[0]}_jump.fits").stat().st_size // 2

@@ -65,8 +65,8 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
             continue
         name, is_joined, value = argument.removeprefix("--steps.").partition("=")
         step, is_dotted, parameter = name.partition(".")
-        given = value if is_joined else next(remaining, None)
-        if not (step and is_dotted and parameter) or given is None:
+        given = value if is_joined else next(remaining, "--")
+        if not (step and is_dotted and parameter) or given.startswith("--"):
             parser.error(f"{argument}: expected --steps.<step>.<parameter>=<value>")
         steps.setdefault(step, {})[parameter] = given
     options = parser.parse_args(plain)
@@ -255,9 +255,7 @@ def _batch(options: argparse.Namespace) -> int:
         is_forced=options.force,
     )
     if options.dry_run:
-        for line in preview(request):
-            print(line)
-        return 0
+        return 0 if preview(request, Progress()).is_good else 1
     # A batch system that wants its node back says so by SIGTERM.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     summary = run_batch(request, Progress())
@@ -315,10 +313,9 @@ def _report(options: argparse.Namespace) -> int:
 
 
 def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise ValueError
-    return number
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a number of processes, 1 or more")
+    return int(text)
 
 
 def _add_demo(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -207,8 +207,8 @@ def describe_file(path: str | os.PathLike[str]) -> Exposure:
     from astropy.io import fits
 
     file = Path(path)
+    check_whole(file)
     try:
-        check_whole(file)
         with fits.open(file, memmap=True, lazy_load_hdus=True) as hdus:
             primary = hdus[0].header
             science = hdus["SCI"] if "SCI" in hdus else None  # noqa: SIM401  # an HDUList has no get

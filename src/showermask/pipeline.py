@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from types import EllipsisType
 from typing import Any, ClassVar
 
 import numpy as np
 from jwst.pipeline import Detector1Pipeline
+from stdatamodels.jwst import datamodels
 
 from showermask.exposure import Product, describe_model, dq_plane, known_flags
 from showermask.flagging import Footprint, footprints, set_bits
@@ -50,6 +52,8 @@ class Detector1ShowersPipeline(SavesWhole, Detector1Pipeline):
         STEP_NAME: ManualShowerMaskStep,
     }
 
+    _done_before: tuple[str, ...] = ()
+
     @classmethod
     def get_config_reftype(cls) -> str:
         """Take the parameters that CRDS has for the stock pipeline."""
@@ -70,6 +74,7 @@ class Detector1ShowersPipeline(SavesWhole, Detector1Pipeline):
         """
         step = getattr(self, STEP_NAME)
         step.provenance, step.footprints = None, ()
+        self._done_before = _completed_steps(step_input)
         result = super().process(step_input)
         self._finish(result)
         return result
@@ -83,9 +88,20 @@ class Detector1ShowersPipeline(SavesWhole, Detector1Pipeline):
         """Write into a product what ``ramp_fit``, which makes new models, can't hand on."""
         if model is None:
             return
+        for name in self._done_before:
+            setattr(model.meta.cal_step, name, "COMPLETE")
         step = getattr(self, STEP_NAME)
         (step.provenance or Provenance(status="SKIPPED")).stamp(model)
         flag_missing_rates(model, step.footprints)
+
+
+def _completed_steps(step_input: Any) -> tuple[str, ...]:
+    """Return the steps that the input has behind it; to skip them now does not undo them."""
+    if isinstance(step_input, (str, os.PathLike)):
+        with datamodels.open(step_input) as model:
+            return _completed_steps(model)
+    recorded = step_input.meta.cal_step.instance or {}
+    return tuple(name for name, status in recorded.items() if status == "COMPLETE")
 
 
 def flag_missing_rates(model: Any, marks: tuple[Footprint, ...]) -> None:

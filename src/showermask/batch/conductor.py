@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from showermask.batch.job import Job
+from showermask.batch.job import Job, installed_versions
 from showermask.batch.manifest import Row, file_time, read_manifest, write_manifest
 from showermask.batch.matching import PREFERENCE, Match, Matches, match_exposures
 from showermask.batch.settings import Settings
-from showermask.batch.workspace import LOG_FOLDER, Workspace, open_workspace
+from showermask.batch.workspace import (
+    LOG_FOLDER,
+    Workspace,
+    open_workspace,
+    refuse_strangers,
+)
 from showermask.exceptions import EngineError, OutputError, ShowermaskError
 from showermask.exposure import describe_file
 from showermask.flagging import footprints
@@ -121,24 +127,34 @@ class Summary:
         yield from self.problems
 
 
-def preview(request: Request) -> Iterator[str]:
+def preview(request: Request, listener: Listener) -> Summary:
     """Say what a batch would do, and what its masks cost; do nothing.
 
     Parameters
     ----------
     request : Request
         The batch.
+    listener : Listener
+        Is told.
 
-    Yields
+    Returns
+    -------
+    Summary
+        What would be up to date, and what would fail.
+
+    Raises
     ------
-    str
-        Lines of text.
+    ShowermaskError
+        When nothing could be done at all.
     """
     _check_settings(request)
     matches = _match(request)
-    present = read_manifest(request.output)
+    refuse_strangers(request.output)
+    present = _read_present(request.output, request.target)
+    summary, to_do = Summary(failed=matches.failed), 0
     width = max((len(match.exposure) for match in matches.found), default=8)
-    yield (f"{'exposure':{width}s}  from      showers  pixels  of a frame  time lost of each  ")
+    heading = "from      showers  pixels  of a frame  time lost of each"
+    listener.say(f"{'exposure':{width}s}  {heading}")
     for match in matches.found:
         wanted = _pending_row(match, request)
         try:
@@ -147,14 +163,19 @@ def preview(request: Request) -> Iterator[str]:
             matches.failed[match.exposure] = "; ".join(error.problems)
             continue
         seconds = "not known" if loss.seconds is None else f"{loss.seconds:.1f} s"
-        remark = (_is_done(present, wanted, request) and "up to date") or ""
-        yield (
+        is_done = _is_done(present, wanted, request)
+        summary.current += is_done
+        to_do += not is_done
+        listener.say(
             f"{match.exposure:{width}s}  {match.kind:8s}  {loss.showers:7d}  {loss.pixels:6d}  "
-            f"{loss.fraction:10.3%}  {seconds:>17s}  {remark}"
-        ).rstrip()
-    yield from matches.describe()
+            f"{loss.fraction:10.3%}  {seconds:>17s}{'  up to date' if is_done else ''}"
+        )
+    for line in matches.describe():
+        listener.say(line)
     for root, reason in sorted(matches.failed.items()):
-        yield f"{root}: would fail: {reason}"
+        listener.say(f"{root}: would fail: {reason}")
+    listener.say(f"{to_do} to do, {summary.current} up to date, {len(summary.failed)} would fail")
+    return summary
 
 
 def run_batch(request: Request, listener: Listener) -> Summary:
@@ -181,6 +202,11 @@ def run_batch(request: Request, listener: Listener) -> Summary:
     matches = _match(request)
     for line in matches.describe():
         listener.say(line)
+    if not matches.found and not matches.failed:
+        raise OutputError(
+            "nothing to do: no region file goes with any exposure that was found; expected files "
+            f"named <exposure>_{', _'.join(_kinds(request))}.fits"
+        )
     summary = Summary(failed=dict(matches.failed))
     with open_workspace(request.output) as workspace:
         ledger = _Ledger(workspace.output, request.target)
@@ -191,6 +217,8 @@ def run_batch(request: Request, listener: Listener) -> Summary:
             if not _is_done(ledger.rows, wanted[match.exposure], request)
         ]
         summary.current = len(matches.found) - len(to_do)
+        for line in _remarks(ledger.rows, wanted, {match.exposure for match in to_do}):
+            listener.say(line)
         jobs = [_job(match, wanted[match.exposure], request, workspace) for match in to_do]
         ledger.begin(
             [job.row for job in jobs],
@@ -199,7 +227,9 @@ def run_batch(request: Request, listener: Listener) -> Summary:
         summary.pending = [job.row.exposure for job in jobs]
         try:
             for row in _run(jobs, request, listener):
-                kept = ledger.record(row)
+                kept, replaced = ledger.record(row)
+                if replaced:
+                    listener.say(f"{row.exposure}: {', '.join(replaced)} removed: made no more")
                 summary.pending.remove(row.exposure)
                 if row.status == "done":
                     summary.done += 1
@@ -209,6 +239,9 @@ def run_batch(request: Request, listener: Listener) -> Summary:
                 listener.advance(row)
         except EngineError as error:
             summary.problems += error.problems
+        except KeyboardInterrupt:
+            listener.say(f"stopped: {summary.done} done, {len(summary.pending)} left for next time")
+            raise
         finally:
             listener.stop()
             summary.problems += ledger.end()
@@ -224,6 +257,8 @@ def _run(jobs: list[Job], request: Request, listener: Listener) -> Iterator[Row]
     place = request.scheduler or f"{workers} worker{'s' if workers > 1 else ''}"
     listener.say(f"{len(jobs)} to do, on {place}; logs in {request.output / LOG_FOLDER}")
     with open_client(workers=workers, scheduler=request.scheduler) as client:
+        if not client.scheduler_info()["workers"]:
+            listener.say("the scheduler has no workers yet; waiting for them")
         listener.start(len(jobs))
         yield from run_jobs(client, jobs)
 
@@ -233,13 +268,7 @@ class _Ledger:
 
     def __init__(self, folder: Path, target: str) -> None:
         self.folder = folder
-        self.rows = read_manifest(folder)
-        others = {json.loads(row.parameters).get("to") for row in self.rows.values()} - {target}
-        if others:
-            raise OutputError(
-                f"{folder}: holds what was made --to {min(map(str, others))}; take another output "
-                f"directory for --to {target}"
-            )
+        self.rows = _read_present(folder, target)
         self._written = 0.0
         self._cost = 0.0
         self._problem: OutputError | None = None
@@ -250,19 +279,23 @@ class _Ledger:
             self._enter(row)
         self._write()
 
-    def record(self, row: Row) -> Row:
-        """Enter what became of an exposure, and remove products that it has no more."""
-        before = self.rows.get(row.exposure)
+    def record(self, row: Row) -> tuple[Row, list[str]]:
+        """Enter what became of an exposure, and remove products that it has no more.
+
+        Returns the row as it is kept, and the names of what was removed.
+        """
+        before, removed = self.rows.get(row.exposure), []
         kept = self._enter(row)
         if row.status == "done" and before is not None:
             names = {product.name for product in row.products}
             for product in before.products:
                 if product.name not in names:
+                    removed.append(product.name)
                     (self.folder / product.name).unlink(missing_ok=True)
         now = time.monotonic()
         if now - self._written > max(_WRITE_INTERVAL, _WRITE_SHARE * self._cost):
             self._try_to_write()
-        return kept
+        return kept, removed
 
     def end(self) -> list[str]:
         """Write what is left to be written; return what went wrong with that."""
@@ -299,6 +332,41 @@ def _check_settings(request: Request) -> None:
         check_settings(request.settings, request.target)
 
 
+def _read_present(folder: Path, target: str) -> dict[str, Row]:
+    """Read the manifest of an output directory; refuse one where something else is made."""
+    rows = read_manifest(folder)
+    others = {row.target for row in rows.values()} - {target}
+    if others:
+        raise OutputError(
+            f"{folder}: holds what was made --to {min(others)}; take another output directory "
+            f"for --to {target}"
+        )
+    return rows
+
+
+def _kinds(request: Request) -> tuple[str, ...]:
+    return PREFERENCE[request.target] if request.kind is None else (request.kind,)
+
+
+def _remarks(
+    present: Mapping[str, Row], wanted: Mapping[str, Row], redone: set[str]
+) -> Iterator[str]:
+    """Say what of the output is not what it may seem."""
+    old = sorted(set(present) - set(wanted))
+    if old:
+        yield f"in the output from before, but not in this batch ({len(old)}):"
+        yield from (f"  {root}" for root in old)
+    now = installed_versions()
+    others = {
+        f"{name} {version}"
+        for root in set(wanted) - redone
+        for name, version in json.loads(present[root].versions or "{}").items()
+        if name in now and version != now[name]
+    }
+    if others:
+        yield f"up to date, but made with {', '.join(sorted(others))}; --force makes them anew"
+
+
 def _match(request: Request) -> Matches:
     return match_exposures(
         request.regions,
@@ -315,7 +383,7 @@ def _is_done(present: Mapping[str, Row], wanted: Row, request: Request) -> bool:
 
 
 def _pending_row(match: Match, request: Request) -> Row:
-    path = match.input.absolute()
+    path = Path(os.path.normpath(match.input.absolute()))
     return Row(
         exposure=match.exposure,
         input=str(path),
@@ -343,7 +411,8 @@ def _failed_row(root: str, error: str, request: Request) -> Row:
 
 
 def _parameters(request: Request, kind: str | None) -> str:
-    return json.dumps({"from": kind, "to": request.target, **request.settings.fingerprint()})
+    given = request.settings.fingerprint()
+    return json.dumps({"from": kind, "to": request.target, **given}, sort_keys=True)
 
 
 def _job(match: Match, row: Row, request: Request, workspace: Workspace) -> Job:

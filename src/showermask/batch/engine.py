@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import logging
+import signal
 import sys
+import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import CancelledError
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from multiprocessing import resource_tracker
 from pathlib import Path
 
 import dask
@@ -39,8 +42,6 @@ _PEAK_MEMORY = {
 }
 
 _CONNECT_TIMEOUT = 10  # s
-#: In a worker of ours: Ctrl-C goes to all processes of a terminal, and is for the first to act on.
-_PRELOAD = "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n"
 
 
 def count_workers(jobs: Sequence[Job], wanted: int | None = None) -> int:
@@ -94,6 +95,8 @@ def open_client(*, workers: int, scheduler: str | None = None) -> Iterator[Clien
         "distributed.worker.memory.target": False,
         "distributed.worker.memory.spill": False,
         "distributed.worker.memory.pause": False,
+        # A step may start processes of its own (maximum_cores).
+        "distributed.worker.daemon": False,
     }
     with dask.config.set(settings), _quiet():
         if scheduler is not None:
@@ -102,18 +105,16 @@ def open_client(*, workers: int, scheduler: str | None = None) -> Iterator[Clien
             return
         # A worker that is killed can't clean up; that is no news at the end of the batch.
         sys.warnoptions.append("ignore::UserWarning:multiprocessing.resource_tracker")
-        with (
-            LocalCluster(
-                n_workers=workers,
-                threads_per_worker=1,
-                processes=True,
-                memory_limit=MEMORY_LIMIT // workers,
-                dashboard_address="127.0.0.1:0",
-                silence_logs=logging.CRITICAL,
-                preload=[_PRELOAD],
-            ) as cluster,
-            Client(cluster) as client,
-        ):
+        with ExitStack() as stack:
+            with _uninterrupted():
+                try:
+                    cluster = stack.enter_context(_local_cluster(workers))
+                except RuntimeError as error:
+                    raise EngineError(
+                        f"no worker could be started ({error}); in a script of your own, run "
+                        'batches below if __name__ == "__main__"'
+                    ) from error
+                client = stack.enter_context(Client(cluster))
             yield client
 
 
@@ -177,13 +178,48 @@ def _connected(scheduler: str) -> Iterator[Client]:
             address=None if is_file else scheduler,
             timeout=_CONNECT_TIMEOUT,
         )
-    except (OSError, ValueError, TypeError) as error:
+    except Exception as error:
         raise EngineError(
             f"{scheduler}: no dask scheduler answers there ({error}), "
             "expected tcp://host:port or a scheduler file"
         ) from error
     with client:
         yield client
+
+
+def _local_cluster(workers: int) -> LocalCluster:
+    return LocalCluster(
+        n_workers=workers,
+        threads_per_worker=1,
+        processes=True,
+        memory_limit=MEMORY_LIMIT // workers,
+        dashboard_address="127.0.0.1:0",
+        silence_logs=logging.CRITICAL,
+    )
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Put off Ctrl-C and SIGTERM until workers are started, and keep Ctrl-C from the workers.
+
+    A terminal sends Ctrl-C to all its processes, and it is for the first of them to act on.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    received: list[int] = []
+    terminate = signal.signal(signal.SIGTERM, lambda number, _: received.append(number))
+    # Workers are started by threads that begin here, and have the mask from them; the tracker,
+    # which is started with the first of them, would lift it.
+    resource_tracker.ensure_running()
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, terminate)
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)  # a Ctrl-C that waited comes now
+        if received:
+            signal.raise_signal(signal.SIGTERM)
 
 
 @contextmanager

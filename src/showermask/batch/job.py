@@ -22,7 +22,7 @@ from showermask.batch.workspace import Workspace
 from showermask.exceptions import OutputError, ShowermaskError
 from showermask.flagging import measure
 
-__all__ = ["MAX_ATTEMPTS", "Job", "run_job"]
+__all__ = ["MAX_ATTEMPTS", "Job", "installed_versions", "run_job"]
 
 #: A worker that dies takes its exposure with it; more than one is no accident.
 MAX_ATTEMPTS = 2
@@ -125,6 +125,12 @@ def _run(job: Job) -> Row:
         if (file_time(path), path.stat().st_size) != before:
             raise OutputError(f"{path}: was changed while it was read; run the batch again")
         products = [FileState.of_file(file) for file in sorted(folder.iterdir())]
+        strangers = [product.name for product in products if not product.name.startswith(root)]
+        if strangers or not products:
+            raise OutputError(
+                f"{root}: {', '.join(strangers) or 'nothing'} was made, expected files that carry "
+                "its name; leave out parameters that name outputs"
+            )
         job.workspace.publish(folder)
     coverage = measure(masked.footprints, masked.exposure.shape)
     return replace(
@@ -171,12 +177,19 @@ def _logged(path: Path) -> Iterator[None]:
 
 
 def _versions(crds_context: str | None) -> str:
-    found = _installed() | ({"crds_context": crds_context} if crds_context else {})
+    found = installed_versions() | ({"crds_context": crds_context} if crds_context else {})
     return json.dumps(found)
 
 
 @cache
-def _installed() -> dict[str, str]:
+def installed_versions() -> dict[str, str]:
+    """Return the versions of the packages that have a part in the products.
+
+    Returns
+    -------
+    dict of str to str
+        By name.
+    """
     return {name: version(name) for name in _PACKAGES}
 
 

@@ -145,6 +145,20 @@ class Row:
         """The products."""
         return [FileState(**entry) for entry in json.loads(self.outputs)]
 
+    @property
+    def target(self) -> str:
+        """What the exposure was to be made into."""
+        return str(json.loads(self.parameters)["to"])
+
+    def check(self) -> None:
+        """Raise `ValueError` when the row can't be one of ours.
+
+        Names of products are names, not paths: what is listed here may be removed one day.
+        """
+        paths = [p.name for p in self.products if p.name in {"", ".."} or "/" in p.name]
+        if paths or not self.target:
+            raise ValueError(f"{self.exposure}: {', '.join(paths)} is not the name of a product")
+
     def with_products(self, products: Iterable[FileState]) -> Self:
         """Return the row with other products.
 
@@ -229,11 +243,12 @@ def read_manifest(folder: Path) -> dict[str, Row]:
         table = Table.read(path, format="ascii.ecsv", fill_values=None)
         rows = [Row(**{f.name: _plain(line[f.name]) for f in fields(Row)}) for line in table]
         for row in rows:
-            json.loads(row.outputs), json.loads(row.parameters)
+            row.check()
     except Exception as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
         raise OutputError(
-            f"{path}: can't be read as the manifest of a batch ({error}); "
-            "take another output directory, or move the file away to do all again"
+            f"{path}: can't be read as the manifest of a batch ({reason}); "
+            "take another output directory"
         ) from error
     if table.meta.get("format") != _FORMAT:
         raise OutputError(f"{path}: its format is {table.meta.get('format')}, expected {_FORMAT}")

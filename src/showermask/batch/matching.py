@@ -74,6 +74,8 @@ class Matches:
         What was found more than once, in a sentence each.
     ignored : list of `~pathlib.Path`
         Files among the region files that are none.
+    closed : list of str
+        Folders that could not be looked into.
     """
 
     found: list[Match] = field(default_factory=list)
@@ -84,6 +86,7 @@ class Matches:
     candidates: dict[Path, int] = field(default_factory=dict)
     duplicates: list[str] = field(default_factory=list)
     ignored: list[Path] = field(default_factory=list)
+    closed: list[str] = field(default_factory=list)
 
     def describe(self) -> Iterator[str]:
         """Yield lines that name everything which is not as it should be."""
@@ -99,6 +102,7 @@ class Matches:
         )
         yield from _listed("found more than once", self.duplicates)
         yield from _listed("not region files, left out", map(str, self.ignored))
+        yield from _listed("folders that can't be looked into", self.closed)
 
 
 def match_exposures(
@@ -133,12 +137,12 @@ def match_exposures(
     """
     _refuse_missing(regions, data)
     for path in data:
-        if output.resolve() == (path if path.is_dir() else path.parent).resolve():
+        if _real(output) == _real(path if path.is_dir() else path.parent):
             raise OutputError(f"{output}: is where the data are, expected a directory of its own")
     matches = Matches()
     reviewed = _one_each(_read_all(regions, matches), matches, "region files", _same_regions)
     kinds = PREFERENCE[target] if kind is None else (kind,)
-    products = _find_products(data, output)
+    products = _find_products(data, output, matches)
     for root in sorted(set(products) | set(reviewed)):
         if root not in products:
             matches.without_data += [r.path for r in (reviewed[root],) if r and r.path]
@@ -161,8 +165,10 @@ def _match(
     if kind is None:
         matches.without_stage[root] = [f"_{name}" for name in PRODUCT_KINDS if name in products]
         return
-    path = _one_each({root: products[kind]}, matches, "files", _same_bytes)[root]
-    if path is not None and not os.access(path, os.R_OK):
+    plain = f"{root}_{kind}.fits"
+    paths = sorted(products[kind], key=lambda path: path.name != plain)
+    path = _one_each({root: paths}, matches, "files", _same_bytes)[root]
+    if path is not None and not (path.is_file() and os.access(path, os.R_OK)):
         matches.failed[root] = f"{path}: can't be read, expected a FITS file"
     elif path is not None and regions is not None:
         matches.found.append(Match(exposure=root, input=path, kind=kind, regions=regions))
@@ -183,7 +189,7 @@ def _refuse_missing(regions: Path, data: Sequence[Path]) -> None:
 def _read_all(regions: Path, matches: Matches) -> dict[str, list[RegionFile]]:
     """Read the region files, by exposure; one that is not valid fails its exposure."""
     found: dict[str, list[RegionFile]] = defaultdict(list)
-    for path in [regions] if regions.is_file() else _walk(regions, _is_region_name):
+    for path in [regions] if regions.is_file() else _walk(regions, _is_region_name, matches):
         root = product_root(f"{path.stem.removesuffix(_REGION_SUFFIX)}.fits")
         try:
             region_file = read_regions(path)
@@ -201,35 +207,49 @@ def _read_all(regions: Path, matches: Matches) -> dict[str, list[RegionFile]]:
     return found
 
 
-def _find_products(data: Iterable[Path], output: Path) -> dict[str, dict[str, list[Path]]]:
-    """Find products below the data, by exposure and kind."""
+def _find_products(
+    data: Iterable[Path], output: Path, matches: Matches
+) -> dict[str, dict[str, list[Path]]]:
+    """Find products below the data, by exposure and kind; none that lie in the output."""
     found: dict[str, dict[str, list[Path]]] = defaultdict(lambda: defaultdict(list))
     seen: set[Path] = set()
     for path in data:
-        for file in [path] if path.is_file() else _walk(path, product_kind, output.resolve()):
-            kind = product_kind(file)
-            if kind is not None and file.resolve() not in seen:
-                seen.add(file.resolve())
-                found[product_root(file)][kind].append(file)
+        for file in [path] if path.is_file() else _walk(path, product_kind, matches):
+            kind, real = product_kind(file), _real(file)
+            if kind is None or real in seen or real.is_relative_to(_real(output)):
+                continue
+            seen.add(real)
+            found[product_root(file)][kind].append(file)
     return found
 
 
-def _walk(
-    top: Path, is_wanted: Callable[[Path], object], left_out: Path | None = None
-) -> Iterator[Path]:
-    """Yield the wanted files below a directory, by name, hidden ones and our outputs left out."""
+def _walk(top: Path, is_wanted: Callable[[Path], object], matches: Matches) -> Iterator[Path]:
+    """Yield the wanted files below a directory, by name; hidden ones and outputs are left out."""
 
-    def refuse(error: OSError) -> None:
-        raise OutputError(f"{error.filename}: can't be looked into ({error.strerror})") from error
+    def note(error: OSError) -> None:
+        matches.closed.append(f"{error.filename} ({error.strerror})")
 
-    for folder, folders, files in os.walk(top, onerror=refuse):
+    seen: set[Path] = set()
+    for folder, folders, files in os.walk(top, onerror=note, followlinks=True):
         here = Path(folder)
-        if left_out is not None and (here.resolve() == left_out or MANIFEST_NAME in files):
+        is_output = MANIFEST_NAME in files and here != top
+        if is_output or _real(here) in seen:
             folders.clear()
             continue
+        seen.add(_real(here))
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         wanted = (here / name for name in sorted(files) if not name.startswith("."))
-        yield from (file for file in wanted if is_wanted(file))
+        for file in filter(is_wanted, wanted):
+            if str(file).isprintable():
+                yield file
+            else:  # it could not be written down
+                name = str(file).encode("utf-8", "backslashreplace").decode()
+                matches.failed[name] = "has a name that can't be written down; rename it"
+
+
+def _real(path: Path) -> Path:
+    """Return a path without links; of one that leads in circles, as far as it leads."""
+    return Path(os.path.realpath(path))
 
 
 def _one_each(

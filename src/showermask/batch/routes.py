@@ -15,8 +15,8 @@ from stpipe.config_parser import ConfigObj, load_config_file
 
 from showermask.batch.settings import Settings
 from showermask.exceptions import ExposureError, OutputError
-from showermask.exposure import Exposure, describe_file
-from showermask.flagging import Footprint
+from showermask.exposure import Exposure, Product, describe_file, known_flags
+from showermask.flagging import Footprint, bits_of
 from showermask.pipeline import Detector1ShowersPipeline
 from showermask.provenance import STEP_NAME, Provenance
 from showermask.rates import rate_from_rateints
@@ -75,14 +75,28 @@ def check_settings(settings: Settings, target: str) -> None:
             f"--steps.{STEP_NAME}.region_file: the region files are those of the batch; "
             "leave it out"
         )
+    where = f"{settings.parameter_file}, " if settings.parameter_file else ""
     try:
-        if target == "masked":
-            _mask_step(settings, region_file="any.yaml")
-        else:
-            _pipeline(settings, None, {})
+        step = _mask_step(settings) if target == "masked" else _pipeline(settings, None, {})
+        parameters = step.get_pars()
     except Exception as error:
         said = " ".join(str(error).split())
-        raise OutputError(f"parameters of the steps: {said}") from error
+        raise OutputError(f"{where}parameters of the steps: {said}") from error
+    steps = parameters.pop("steps", {}) | ({STEP_NAME: parameters} if target == "masked" else {})
+    for name, of_step in steps.items():
+        refused = [key for key in _OUTPUT_PARAMETERS if of_step.get(key)]
+        if name in _INDISPENSABLE and of_step.get("skip"):
+            refused.append("skip")
+        if refused:
+            raise OutputError(f"{where}{name}.{refused[0]}: not in a batch; leave it out")
+    every = {**known_flags(Product.IMAGE), **known_flags(Product.RAMP)}
+    bits_of(steps[STEP_NAME]["flags"], every, f"{where}{STEP_NAME}.flags")
+
+
+_TAKEN_CLASSES = ("Detector1Pipeline", "Detector1ShowersPipeline", "ManualShowerMaskStep")
+#: What the batch has to decide for every exposure, or it could not tell what was made.
+_OUTPUT_PARAMETERS = ("output_dir", "output_file", "opt_name")
+_INDISPENSABLE = ("ramp_fit", STEP_NAME)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -191,6 +205,21 @@ def _steps_behind(path: Path, kind: str) -> set[str]:
     return (done | set(_BEFORE_JUMP)) & set(Detector1ShowersPipeline.step_defs)
 
 
+def _from_file(settings: Settings) -> tuple[bool, dict[str, Any]]:
+    """Return whether the parameter file is a pipeline's, and what it has for our step."""
+    if settings.parameter_file is None:
+        return False, {}
+    content = load_config_file(str(settings.parameter_file))
+    kind = str(content.get("class", "")).rpartition(".")[2]
+    if kind not in _TAKEN_CLASSES:
+        raise OutputError(
+            f"is for {kind or 'nothing'}, expected one of {', '.join(_TAKEN_CLASSES)}"
+        )
+    is_of_pipeline = kind != ManualShowerMaskStep.__name__
+    of_step = dict(content.get("steps", {}).get(STEP_NAME, {}) if is_of_pipeline else content)
+    return is_of_pipeline, {k: v for k, v in of_step.items() if k not in {"class", "name"}}
+
+
 def _parsed(parameters: Mapping[str, str]) -> dict[str, Any]:
     """Return parameters as a line of a configuration file has them: commas make lists."""
     return {name: ConfigObj([f"value = {text}"])["value"] for name, text in parameters.items()}
@@ -201,12 +230,8 @@ def _mask_step(settings: Settings, **others: Any) -> Any:
 
     It is built by hand, for `stpipe.Step.call` would ask CRDS for parameters it has not.
     """
-    given: dict[str, Any] = {}
-    if settings.parameter_file is not None:
-        content = load_config_file(str(settings.parameter_file))
-        of_pipeline = content.get("steps", {}).get(STEP_NAME, {})
-        given = dict(of_pipeline if "steps" in content else content)
-    given |= {**_parsed(settings.steps.get(STEP_NAME, {})), **others}
+    _, of_step = _from_file(settings)
+    given = {**of_step, **_parsed(settings.steps.get(STEP_NAME, {})), **others}
     config, _ = ManualShowerMaskStep.build_config(None, **given)
     return ManualShowerMaskStep.from_config_section(config)
 
@@ -219,11 +244,14 @@ def _pipeline(
     The settings override ``steps``, and nothing overrides the others. CRDS is asked for parameters
     where there is a path.
     """
-    merged = {step: dict(parameters) for step, parameters in steps.items()}
+    is_of_pipeline, of_step = _from_file(settings)
+    merged = {STEP_NAME: dict(of_step)}
+    for step, parameters in steps.items():
+        merged[step] = {**merged.get(step, {}), **parameters}
     for step, parameters in settings.steps.items():
         merged[step] = {**merged.get(step, {}), **_parsed(parameters)}
     given: dict[str, Any] = {"steps": merged, **others}
-    if settings.parameter_file is not None:
+    if is_of_pipeline:
         given["config_file"] = str(settings.parameter_file)
     config, file = Detector1ShowersPipeline.build_config(path, **given)
     return Detector1ShowersPipeline.from_config_section(config, config_file=file)

@@ -29,6 +29,10 @@ class Settings:
     steps: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     parameter_file: Path | None = None
 
+    def __post_init__(self) -> None:
+        if self.parameter_file is not None:  # a worker may be at home elsewhere
+            object.__setattr__(self, "parameter_file", self.parameter_file.absolute())
+
     def fingerprint(self) -> dict[str, Any]:
         """Return what tells these settings from others.
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from showermask.batch.manifest import MANIFEST_NAME
 from showermask.exceptions import OutputError
 
-__all__ = ["LOG_FOLDER", "Workspace", "open_workspace"]
+__all__ = ["LOG_FOLDER", "Workspace", "open_workspace", "refuse_strangers"]
 
 #: Folder of the logs, in the output directory.
 LOG_FOLDER = "logs"
@@ -99,11 +99,15 @@ class Workspace:
             When the run has ended in the meantime, or they can't be moved.
         """
         self._check_held()
+        files = sorted(folder.iterdir())
+        for target in (self.output / file.name for file in files):
+            if target.is_dir():
+                raise OutputError(f"{target}: is a directory, and in the way of a product")
         try:
-            for file in sorted(folder.iterdir()):
+            for file in files:
                 file.replace(self.output / file.name)
         except OSError as error:
-            raise OutputError(f"{self.output}: can't be written to ({error.strerror})") from error
+            raise OutputError(f"{error.filename2}: can't be written ({error.strerror})") from error
 
     def _check_held(self) -> None:
         """Refuse to go on for a run that is over; its workers may outlive it."""
@@ -141,7 +145,7 @@ def open_workspace(output: Path) -> Iterator[Workspace]:
     workspace = Workspace(output=folder, run=uuid.uuid4().hex)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        _refuse_strangers(folder)
+        refuse_strangers(folder)
         lock = _lock(folder / _LOCK_NAME)
     except OSError as error:
         raise _unusable(output, error) from error
@@ -160,10 +164,23 @@ def open_workspace(output: Path) -> Iterator[Workspace]:
         os.close(lock)
 
 
-def _refuse_strangers(folder: Path) -> None:
-    """Refuse a directory that holds something which no batch has put there."""
-    if (folder / MANIFEST_NAME).exists():
+def refuse_strangers(folder: Path) -> None:
+    """Refuse a directory that holds something which no batch has put there.
+
+    Parameters
+    ----------
+    folder : `~pathlib.Path`
+        The output directory, which need not exist.
+
+    Raises
+    ------
+    OutputError
+        When it is not new, empty, or the output of a batch.
+    """
+    if (folder / MANIFEST_NAME).exists() or not folder.exists():
         return
+    if not folder.is_dir():
+        raise OutputError(f"{folder}: is a file, expected a directory to write to")
     strangers = [
         path.name
         for path in folder.iterdir()
