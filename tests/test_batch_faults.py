@@ -23,7 +23,7 @@ from showermask.synthetic.crds_cache import cache_environment
 from showermask.synthetic.ramps import RampBuilder
 
 BIN = Path(sys.executable).parent
-ROOTS = [f"jw00001001001_02101_{n:05d}_mirimage" for n in range(24)]
+ROOTS = [f"jw00001001001_02101_{n:05d}_mirimage" for n in range(12)]
 EARLY = Shower(integration=0, group=0, x=9, y=9, a=5, b=4, theta=0)
 LATE = Shower(integration=0, group=5, x=28, y=20, a=6, b=4, theta=30)
 BUILDER = RampBuilder(ngroups=10, ny=32, nx=40, readnoise=3.0, pedestal=1000.0)
@@ -36,7 +36,7 @@ class Site:
 
     folder: Path
     environment: dict[str, str]
-    options: tuple[str, ...] = ("-j", "2")
+    options: tuple[str, ...] = ("-j", "1")  # a worker costs seconds of imports
     contents: dict[Path, bytes] = field(default_factory=dict)
 
     @property
@@ -92,7 +92,7 @@ class Site:
 
 @pytest.fixture(scope="module")
 def pristine(tmp_path_factory, crds_directory):
-    """Return a site with 24 jump files whose batch nothing has disturbed."""
+    """Return a site with 12 jump files whose batch nothing has disturbed."""
     folder = tmp_path_factory.mktemp("pristine")
     for name in ("data", "regions"):
         (folder / name).mkdir()
@@ -145,11 +145,12 @@ def products(site):
 
 def test_a_worker_that_is_killed(site, undisturbed):
     """Its exposure is tried again in the same run; nobody notices."""
+    site.options = ("-j", "2")
     process = site.start()
     wait_for(lambda: len(products(site)) > 3, process)
     workers_of(process)[0].kill()
     out, _ = process.communicate(timeout=WAIT)
-    assert (process.returncode, "24 done, 0 up to date, 0 failed" in out) == (0, True), out
+    assert (process.returncode, "12 done, 0 up to date, 0 failed" in out) == (0, True), out
     site.check_complete(undisturbed)
 
 
@@ -170,7 +171,7 @@ def test_an_exposure_that_kills_its_workers(site, undisturbed):
     )
     site.environment = {**site.environment, "PYTHONPATH": str(site.folder)}
     out = site.run("--steps.manual_shower_mask.post_hooks=deadly.Deadly,", code=1)
-    assert "23 done, 0 up to date, 1 failed" in out
+    assert "11 done, 0 up to date, 1 failed" in out
     assert f"{ROOTS[5]}: the worker died 2 times" in out.splitlines()[-1]
     assert (site.folder / "deaths").read_text() == "xx"
     site.check_complete(undisturbed)
@@ -180,12 +181,12 @@ def test_the_whole_run_is_killed_at_twenty_moments(site, undisturbed):
     """Whatever is half done is cleared away or done again, even where old products are redone."""
     moments = random.Random(20261121)
     for position in range(20):
-        process = site.start("--force")
+        process = site.start("--force", *(["-j", "2"] if position % 4 == 1 else []))
         if position % 4 == 0:
             time.sleep(moments.uniform(0.5, 4.0))
         else:
-            reached = moments.randrange(20)
-            while f"[{reached}/24]" not in process.stdout.readline() and reached:
+            reached = moments.randrange(9)
+            while f"[{reached}/12]" not in process.stdout.readline() and reached:
                 assert process.poll() is None
             time.sleep(moments.uniform(0.0, 0.1))
         os.killpg(process.pid, signal.SIGKILL)
@@ -205,7 +206,7 @@ def test_a_run_that_is_interrupted(site, undisturbed):
     left = {path.name for path in (site.folder / "out").iterdir() if path.suffix != ".fits"}
     assert left == {"logs", "manifest.ecsv"}
     rows = read_manifest(site.folder / "out").values()
-    assert 0 < sum(row.status == "done" for row in rows) < 24
+    assert 0 < sum(row.status == "done" for row in rows) < 12
     site.check_complete(undisturbed)
 
 
@@ -232,7 +233,7 @@ def test_a_full_disk(site, undisturbed):
     out = site.run(
         code=1, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
     )
-    assert "0 done, 0 up to date, 24 failed" in out
+    assert "0 done, 0 up to date, 12 failed" in out
     assert "can't be written" in out.splitlines()[-1]
     assert not products(site)
     site.check_complete(undisturbed)
@@ -264,7 +265,7 @@ def test_inputs_that_can_not_be_read(site, undisturbed):
     paths[0].write_bytes(whole[0][:60000])
     paths[1].write_bytes(b"\0" * 50000)
     out = site.run(code=1)
-    assert "22 done, 0 up to date, 2 failed" in out
+    assert "10 done, 0 up to date, 2 failed" in out
     assert f"{ROOTS[0]}: " in out.splitlines()[-2]
     assert "is cut short" in out.splitlines()[-2]
     assert "can't be read as FITS" in out.splitlines()[-1]
@@ -307,7 +308,7 @@ def test_two_batches_into_one_directory(site, undisturbed):
         os.killpg(first.pid, signal.SIGCONT)
     assert f"another batch is at work in it ({os.uname().nodename}, process {first.pid})" in out
     out, _ = first.communicate(timeout=WAIT)
-    assert (first.returncode, "24 done" in out) == (0, True), out
+    assert (first.returncode, "12 done" in out) == (0, True), out
     site.check_complete(undisturbed)
 
 
@@ -348,7 +349,7 @@ def test_a_cluster_in_other_processes(site, undisturbed):
     """Gives the products of the local run."""
     with cluster(site) as (_, file):
         site.options = (f"--scheduler={file}",)
-        assert "24 done, 0 up to date, 0 failed" in site.run()
+        assert "12 done, 0 up to date, 0 failed" in site.run()
         site.check_complete(undisturbed)
 
 
@@ -363,7 +364,7 @@ def test_a_scheduler_that_dies(site, undisturbed):
     assert "the scheduler is gone" in out.splitlines()[-1]
     assert "Traceback" not in out
     rows = read_manifest(site.folder / "out").values()
-    assert 0 < sum(row.status == "done" for row in rows) < 24
+    assert 0 < sum(row.status == "done" for row in rows) < 12
     site.check_complete(undisturbed)
 
 
