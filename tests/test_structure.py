@@ -22,29 +22,15 @@ SOURCE = Path(showermask.__file__).parent
 LAYERS = [
     {"exceptions"},
     {"atomic", "commentedyaml", "ellipse", "exposure", "regionschema", "strictyaml"},
-    {"shower"},
-    {"flagging", "regionfile", "synthetic.crds_cache"},
-    {"frames", "loss", "output", "provenance", "synthetic.ramps"},
-    {"check", "review.encoding", "review.session", "review.worklist", "step", "rates"},
-    {
-        "pipeline",
-        "report.cutouts",
-        "report.pictures",
-        "review.applying",
-        "batch.manifest",
-        "batch.settings",
-    },
-    {
-        "demo",
-        "review.server",
-        "batch.matching",
-        "batch.progress",
-        "batch.routes",
-        "batch.workspace",
-    },
-    {"batch.job", "report.page"},
-    {"batch.engine", "report.writer"},
-    {"batch.conductor"},
+    {"propose.extent", "propose.filters", "propose.residuals", "shower"},
+    {"flagging", "propose.search", "regionfile", "synthetic.crds_cache"},
+    {"frames", "loss", "output", "propose.shape", "provenance", "synthetic.ramps"},
+    {"propose.finder", "rates", "review.encoding", "review.session", "review.worklist", "step"},
+    {"batch.manifest", "batch.settings", "check", "pipeline", "propose.merging", "review.applying"},
+    {"batch.matching", "batch.progress", "batch.routes", "batch.workspace", "propose.proposing"},
+    {"batch.job", "demo", "report.cutouts", "report.pictures", "review.server"},
+    {"batch.engine", "report.page"},
+    {"batch.conductor", "report.writer"},
     {"cli"},
 ]
 
@@ -71,6 +57,7 @@ MAY_IMPORT = {
     "uvicorn": {"review.server"},
     "crds": {"synthetic.crds_cache"},
     "matplotlib": {"demo", "report.pictures"},
+    "scipy": {"propose.residuals", "propose.search", "propose.shape"},
 }
 
 

@@ -85,6 +85,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"showermask {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_check(commands)
+    _add_propose(commands)
     _add_review(commands)
     _add_batch(commands)
     _add_report(commands)
@@ -118,6 +119,57 @@ def _check(options: argparse.Namespace) -> int:
         for line in describe_mask(regions, describe_file(options.exposure)):
             print(line)
     return 0
+
+
+def _add_propose(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    command = commands.add_parser(
+        "propose",
+        help="look for showers, as candidates for the review",
+        description="Look for glows that fade in ramps (_jump, _ramp), and write them into region "
+        "files as candidates, with their signal-to-noise ratio. What people have accepted, "
+        "rejected or drawn is never touched.",
+    )
+    command.add_argument(
+        "exposures",
+        metavar="EXPOSURE",
+        type=Path,
+        nargs="+",
+        help="ramp (FITS), or a directory of them",
+    )
+    command.add_argument(
+        "--output-dir",
+        "-o",
+        metavar="DIR",
+        type=Path,
+        help="directory of the region files (default: beside each exposure)",
+    )
+    command.add_argument(
+        "--threshold",
+        metavar="S/N",
+        type=float,
+        default=6.0,
+        help="signal-to-noise ratio from which on a glow is proposed (default: %(default)s)",
+    )
+    command.set_defaults(run=_propose)
+
+
+def _propose(options: argparse.Namespace) -> int:
+    from showermask.propose.proposing import propose_showers
+    from showermask.review.worklist import find_work
+
+    if options.output_dir is not None:
+        options.output_dir.mkdir(parents=True, exist_ok=True)
+    code = 0
+    for path in options.exposures:
+        for item in find_work(path, options.output_dir):
+            try:
+                proposal = propose_showers(item.exposure, item.regions, threshold=options.threshold)
+                print(proposal.describe(), flush=True)
+            except ShowermaskError as error:  # the others may be better
+                code = 1
+                for problem in error.problems:
+                    print(f"showermask: {problem}", file=sys.stderr)
+    return code
 
 
 def _add_review(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -85,6 +85,28 @@ class Ellipse:
             along_a += along_b
         return along_a <= 1.0
 
+    def radius(
+        self, x: NDArray[np.float64] | float, y: NDArray[np.float64] | float
+    ) -> NDArray[np.float64]:
+        """Return how far places are from the centre, in units of the ellipse.
+
+        Parameters
+        ----------
+        x, y : `numpy.ndarray` or float
+            Columns and rows in pixels, of shapes that go together.
+
+        Returns
+        -------
+        `numpy.ndarray`
+            0 at the centre, 1 on the ellipse, more outside.
+        """
+        cos, sin = self._direction
+        dx, dy = np.asarray(x) - self.x, np.asarray(y) - self.y
+        far: NDArray[np.float64] = np.hypot(
+            (dx * cos + dy * sin) / self.a, (dy * cos - dx * sin) / self.b
+        )
+        return far
+
     @property
     def _direction(self) -> tuple[np.float64, np.float64]:
         angle = np.radians(self.theta)

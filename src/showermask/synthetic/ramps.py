@@ -51,12 +51,10 @@ class Glow:
         inside = ellipse.inside(rows, columns).astype(np.float64)
         if self.is_flat:
             return inside
-        angle = np.radians(ellipse.theta)
-        dy = np.arange(rows.start, rows.stop)[:, np.newaxis] - ellipse.y
-        dx = np.arange(columns.start, columns.stop) - ellipse.x
-        along_a = (dx * np.cos(angle) + dy * np.sin(angle)) / ellipse.a
-        along_b = (dy * np.cos(angle) - dx * np.sin(angle)) / ellipse.b
-        faded: NDArray[np.float64] = inside * np.sqrt(np.clip(1 - along_a**2 - along_b**2, 0, 1))
+        y = np.arange(rows.start, rows.stop, dtype=float)[:, np.newaxis]
+        x = np.arange(columns.start, columns.stop, dtype=float)
+        radius = ellipse.radius(x, y)
+        faded: NDArray[np.float64] = inside * np.sqrt(np.clip(1 - radius**2, 0, 1))
         return faded
 
     def counts(self, ngroups: int, group_time: float) -> NDArray[np.float64]:

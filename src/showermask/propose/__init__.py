@@ -1,0 +1,1 @@
+"""Find candidate showers for the reviewer: a matched filter in space and time."""
