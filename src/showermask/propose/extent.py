@@ -9,6 +9,9 @@ from numpy.typing import NDArray
 
 __all__ = ["best_last_group"]
 
+#: A glow is light that adds up over all its pixels, noise is not: what a mask adds to the noise of a
+#: pixel counts by so much against what it leaves of the glow there.
+_HARM = 0.25
 #: Mean absolute value of a Gaussian, in units of its sigma.
 _MEAN_ABS = math.sqrt(2 / math.pi)
 
@@ -60,7 +63,7 @@ def best_last_group(
             break
         left, noisier = _rate(glow, covariance, usable)
         harm = _MEAN_ABS * math.sqrt(max(0.0, noisier - variance))
-        cost = math.hypot(left, harm) / added
+        cost = math.hypot(left, _HARM * harm) / added
         if cost < best_cost:
             best, best_cost = last, cost
     if best is None or not valid[best + 1 :].any():

@@ -1,0 +1,98 @@
+"""Time and memory of the proposer against ``JumpStep`` with ``find_showers``, in one run.
+
+Each runs in a process of its own on the same ramp, the jump step offline over a synthetic CRDS
+cache; the time of imports is not counted.
+
+Run: python benchmarks/propose/against_jump.py [SEED]
+"""
+
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from showermask.synthetic.crds_cache import Detector, build_cache, cache_environment
+
+_NAME = "jw99999001001_02101_00001_mirimage_jump.fits"
+
+
+def main(seed: int) -> None:
+    """Make a scene, run both on it, and print times and peaks."""
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        cache = build_cache(folder / "crds", Detector(ny=1024, nx=1032, subarray="FULL"))
+        environment = {**os.environ, **cache_environment(cache)}
+        run("make", folder, seed, environment)
+        jump = run("jump", folder, seed, environment)
+        proposer = run("propose", folder, seed, environment)
+        print(f"jump with find_showers: {jump[0]:.1f} s, {jump[1] / 1e6:.0f} MB above imports")
+        print(f"propose: {proposer[0]:.1f} s, {proposer[1] / 1e6:.0f} MB above imports")
+        print(f"time {proposer[0] / jump[0]:.2f}, peak {proposer[1] / proposer[2]:.2f} of the ramp")
+
+
+def run(
+    what: str, folder: Path, seed: int, environment: dict[str, str]
+) -> tuple[float, float, float]:
+    """Run one of the three in a process of its own; return s, peak, size of the ramp (bytes)."""
+    command = [sys.executable, __file__, what, str(folder), str(seed)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    seconds, peak, size = map(float, done.stdout.split()[-3:])
+    return seconds, peak, size
+
+
+def make(folder: Path, seed: int) -> None:
+    """Write a scene as a jump file."""
+    from scenes import make_scene
+
+    from showermask.synthetic.ramps import RampBuilder
+
+    scene = make_scene(seed)
+    _, ngroups, ny, nx = scene.data.shape
+    model = RampBuilder(ngroups=ngroups, ny=ny, nx=nx).model(subarray="FULL")
+    model.data, model.groupdq = scene.data, scene.groupdq
+    model.save(str(folder / _NAME))
+
+
+def jump(folder: Path) -> float:
+    """Run the jump step."""
+    from jwst.jump import JumpStep
+    from stdatamodels.jwst import datamodels
+
+    model = datamodels.open(folder / _NAME)
+    model.data, model.groupdq  # noqa: B018  # into memory, as the pipeline has them
+    started = time.monotonic()
+    JumpStep.call(model, find_showers=True)
+    return time.monotonic() - started
+
+
+def propose(folder: Path) -> float:
+    """Run the proposer."""
+    from showermask.propose.finder import THRESHOLD
+    from showermask.propose.proposing import propose_showers
+
+    started = time.monotonic()
+    propose_showers(folder / _NAME, folder / "x.yaml", threshold=THRESHOLD)
+    return time.monotonic() - started
+
+
+if __name__ == "__main__":
+    if len(sys.argv) > 2:
+        import jwst.jump  # noqa: F401  # not to be counted
+        import stdatamodels.jwst.datamodels  # noqa: F401
+
+        import showermask.propose.proposing  # noqa: F401
+
+        here = Path(sys.argv[2])
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        if sys.argv[1] == "make":
+            make(here, int(sys.argv[3]))
+            spent = 0.0
+        else:
+            spent = {"jump": jump, "propose": propose}[sys.argv[1]](here)
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+        print(spent, peak * 1024, 40 * 1024 * 1032 * 4)
+    else:
+        main(int(sys.argv[1]) if len(sys.argv) > 1 else 201)
