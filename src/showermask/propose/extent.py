@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 __all__ = ["best_last_group"]
 
-#: A glow is light that adds up over all its pixels, noise is not: what a mask adds to the noise of a
-#: pixel counts by so much against what it leaves of the glow there.
+#: A glow is light that adds up over all its pixels, noise is not: what a mask adds to the noise of
+#: a pixel counts by so much against what it leaves of the glow there.
 _HARM = 0.25
 #: Mean absolute value of a Gaussian, in units of its sigma.
 _MEAN_ABS = math.sqrt(2 / math.pi)
