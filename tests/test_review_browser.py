@@ -432,13 +432,13 @@ def test_candidates_are_decided_by_key(candidates, page):
     """N goes to the next candidate by score, A and R decide, all of it is saved and read again."""
     page.expect_rows("candidate", "candidate", "candidate")
     page.press("n", "a")
-    page.expect_rows("candidate", "accepted", "candidate")
+    page.expect_rows("candidate", "candidate", "accepted")
     page.press("n", "r")
     page.expect_rows("candidate", "accepted", "rejected")
     page.driver.find_element(By.ID, "comment").send_keys("a galaxy", Keys.ENTER)
     page.wait_until(lambda: "a galaxy" in page.rows()[2][1], "the comment")
     page.press("u", "u")
-    page.expect_rows("candidate", "accepted", "candidate")
+    page.expect_rows("candidate", "candidate", "accepted")
     page.press("U", "U")
     page.expect_rows("candidate", "accepted", "rejected")
     saved = page.save()
@@ -449,6 +449,72 @@ def test_candidates_are_decided_by_key(candidates, page):
     page.kill()
     page.start()
     page.expect_rows("candidate", "accepted", "rejected")
+
+
+@pytest.fixture
+def crowded(chrome, tmp_path):
+    """Return the page for a full frame with twenty candidates."""
+    rng = np.random.default_rng(7)
+    builder = RampBuilder(ngroups=10, ny=1024, nx=1032, readnoise=6.0, seed=2)
+    showers = [
+        Shower(
+            integration=0, group=int(rng.integers(1, 8)), x=round(rng.uniform(50, 980), 1),
+            y=round(rng.uniform(50, 970), 1), a=20.0, b=12.0, theta=30.0, status="candidate",
+            source="propose", score=float(5 + n),
+        )
+        for n in range(20)
+    ]  # fmt: skip
+    builder = builder.add_glow(showers[-1], amplitude=50.0, decay=10.0, is_flat=True)
+    path = tmp_path / "x_jump.fits"
+    builder.model(subarray="FULL").save(str(path))
+    write_regions(tmp_path / "x_showers.yaml", RegionFile(showers=tuple(showers)))
+    opened = Page(chrome, path)
+    yield opened
+    opened.kill()
+
+
+class TestTwentyCandidates:
+    """A page of candidates on a full frame."""
+
+    def test_two_keys_each(self, crowded):
+        """Next and a decision: forty keys and one to save; at one a second, within a minute."""
+        scores = [float(text.split("S/N ")[1].split(",")[0]) for _, text in crowded.rows()]
+        assert scores == sorted(scores, reverse=True)
+        keys, left = 0, 20
+        while left:
+            crowded.press("n", "a" if left % 2 else "r")
+            keys, left = keys + 2, left - 1
+            crowded.wait_until(
+                lambda left=left: sum(s == "candidate" for s, _ in crowded.rows()) == left,
+                f"{left} candidates",
+            )
+        saved = crowded.save()
+        assert keys + 1 == 41
+        assert (len(saved.accepted), len(saved.candidates), len(saved.showers)) == (10, 0, 20)
+
+    def test_effect_beside_each(self, crowded):
+        """What the mask removes and costs: the bright one removes what its glow adds."""
+        crowded.wait_until(
+            lambda: all("costs" in text for _, text in crowded.rows()), "the cost of each"
+        )
+        _, best = crowded.rows()[0]
+        assert "S/N 24.0, removes " in best
+        removed = float(best.split("removes ")[1].split(" ")[0])
+        assert removed > 1
+        assert " px for " in best
+
+    def test_all_above(self, crowded):
+        """Accepted as one change, which one undo takes back."""
+        field = crowded.driver.find_element(By.ID, "above")
+        field.send_keys(Keys.CONTROL, "a")
+        field.send_keys("15", Keys.TAB)
+        crowded.driver.find_element(By.ID, "accept-all").click()
+        crowded.wait_until(
+            lambda: [s for s, _ in crowded.rows()].count("accepted") == 10, "ten accepted"
+        )
+        assert "Accepted 10 with an S/N of 15 or more" in crowded.notice()
+        crowded.press("u")
+        crowded.expect_rows(*["candidate"] * 20)
 
 
 def test_what_is_drawn_is_what_is_masked(page):

@@ -8,13 +8,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from showermask.exposure import Exposure, Product, product_root
+from showermask.exposure import Product, product_root
 from showermask.flagging import Footprint
 from showermask.frames import FrameReader
+from showermask.slopes import estimate_rate, masked_in
 
 __all__ = ["Cutout", "RateSource", "cut_out"]
 
-_DO_NOT_USE, _SATURATED, _JUMP_DET = 1, 2, 4
+_DO_NOT_USE = 1
 _MARGIN = 0.6  # of the shower's extent, on each side
 _LEAST_MARGIN = 8  # pixels
 _ESTIMATE = "mean of the usable differences"
@@ -122,20 +123,20 @@ def cut_out(
     group = mark.groups.start or min(1, mark.ngroups - 1)
     difference, title = _difference(reader, where, group, box)
     if reader.exposure.product is Product.RAMP:
-        before = _estimate(reader, where, box, [])
-        after = _estimate(reader, where, box, others)
+        before = estimate_rate(reader, where, box, [])
+        after = estimate_rate(reader, where, box, others)
         before_title = after_title = _ESTIMATE
     else:
         before = reader.window(where, 0, box)
         before[(reader.dq_window(where, 0, box) & _DO_NOT_USE) > 0] = np.nan
-        after = np.where(_masked(others, where, 0, box), np.float32(np.nan), before)
+        after = np.where(masked_in(others, where, 0, box), np.float32(np.nan), before)
         before_title = after_title = _kind(reader.path)
     # Rates are compared with rates: an estimate is not as good as either.
     if rates.before is not None and rates.after is not None:
         before, before_title = _rate(rates.before, where, box), _kind(rates.before)
         after, after_title = _rate(rates.after, where, box), _kind(rates.after)
     dq = reader.dq_window(where, group, box).astype(np.uint32)
-    dq[_masked(others, where, group, box)] |= bits
+    dq[masked_in(others, where, group, box)] |= bits
     return Cutout(
         box=box,
         difference=difference,
@@ -167,55 +168,6 @@ def _difference(
     later = max(group, 1)
     difference = reader.window(integration, later, box) - reader.window(integration, later - 1, box)
     return difference, f"group {later} − group {later - 1}, DN"
-
-
-def _estimate(
-    reader: FrameReader, integration: int, box: tuple[slice, slice], masked: list[Footprint]
-) -> NDArray[np.float32] | None:
-    """Return the mean of the differences between usable groups in DN/s, NaN where there is none.
-
-    The first and the last group of MIRI ramps are not used, whether they are flagged yet or not.
-    """
-    exposure: Exposure = reader.exposure
-    _, ngroups = reader.nframes
-    if not exposure.group_time:
-        return None
-    shape = [part.stop - part.start for part in box]
-    total, count = np.zeros(shape, np.float64), np.zeros(shape, np.int32)
-    previous, was_usable = np.zeros(shape, np.float32), np.zeros(shape, bool)
-    for group in range(1, ngroups - 1):
-        values = reader.window(integration, group, box)
-        flags = reader.dq_window(integration, group, box)
-        usable = (flags & (_DO_NOT_USE | _SATURATED)) == 0
-        usable &= ~_masked(masked, integration, group, box)
-        counts = usable & was_usable & ((flags & _JUMP_DET) == 0)
-        total[counts] += (values - previous)[counts]
-        count += counts
-        previous, was_usable = values, usable
-    rate = np.full(shape, np.nan, np.float32)
-    np.divide(total, count * exposure.group_time, out=rate, where=count > 0, casting="unsafe")
-    return rate
-
-
-def _masked(
-    marks: list[Footprint], integration: int, group: int, box: tuple[slice, slice]
-) -> NDArray[np.bool_]:
-    """Return where any shower masks a group, in a box of the frame."""
-    found = np.zeros([part.stop - part.start for part in box], bool)
-    for mark in marks:
-        if mark.integration != integration or not mark.groups.start <= group < mark.groups.stop:
-            continue
-        low = [max(b.start, m.start) for b, m in zip(box, mark.box, strict=True)]
-        high = [min(b.stop, m.stop) for b, m in zip(box, mark.box, strict=True)]
-        if all(start < stop for start, stop in zip(low, high, strict=True)):
-            here = tuple(
-                slice(i - b.start, j - b.start) for i, j, b in zip(low, high, box, strict=True)
-            )
-            there = tuple(
-                slice(i - m.start, j - m.start) for i, j, m in zip(low, high, mark.box, strict=True)
-            )
-            found[here] |= mark.inside[there]
-    return found
 
 
 def _rate(path: Path, integration: int, box: tuple[slice, slice]) -> NDArray[np.float32]:

@@ -45,6 +45,7 @@ from showermask.review.encoding import CODE_SCALE, LINEAR_MADS, compress, encode
 from showermask.review.session import ChangedOnDiskError, ReviewSession, StaleError
 from showermask.review.worklist import WorkItem
 from showermask.shower import Shower
+from showermask.slopes import mask_effect
 
 
 class _Count(Convertor[int]):
@@ -222,6 +223,7 @@ def make_app(
             api.pixel,
         ),
         ("POST", "exposures/{number:count}/mask/{integration:count}/{group:count}", api.mask),
+        ("POST", "exposures/{number:count}/effect", api.effect),
         ("POST", "exposures/{number:count}/change", api.change),
         ("POST", "exposures/{number:count}/save", api.save),
         ("POST", "exposures/{number:count}/apply", api.apply),
@@ -338,6 +340,20 @@ class _Api:
             if mark.integration == integration and is_here:
                 masked[mark.box] |= mark.inside
         return _packed(compress(np.packbits(masked, bitorder="little").tobytes()), {})
+
+    def effect(self, body: Mapping[str, Any], number: int) -> Response:
+        """Return what the mask of a shower would remove and cost."""
+        reader, _ = self._review.get(number)
+        (mark,) = footprints([Shower.from_mapping(body["shower"])], reader.exposure.shape)
+        effect = mask_effect(reader, mark)
+        return JSONResponse(
+            {
+                "pixels": effect.pixels,
+                "seconds": effect.seconds,
+                "removed": effect.removed,
+                "withoutRate": effect.without_rate,
+            }
+        )
 
     def change(self, body: Mapping[str, Any], number: int) -> Response:
         _, session = self._review.get(number)

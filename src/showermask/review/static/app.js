@@ -220,10 +220,23 @@ function goTo(shower) {
   if (!isOnScreen) setView(centreOn(view, shower.x, shower.y, viewport.clientWidth, viewport.clientHeight));
 }
 
+function byScore() {
+  return state.showers.filter((shower) => shower.status === "candidate").sort((p, q) => (q.score ?? 0) - (p.score ?? 0));
+}
+
+async function acceptAbove() {
+  const limit = Number($("above").value);
+  const chosen = byScore().filter((shower) => (shower.score ?? 0) >= limit);
+  if (!chosen.length) {
+    notice(`No candidate has an S/N of ${limit} or more.`);
+    return;
+  }
+  await change("status", { ids: chosen.map((shower) => shower.id), status: "accepted" });
+  notice(`Accepted ${chosen.length} with an S/N of ${limit} or more; Undo (U) takes it back.`);
+}
+
 function nextCandidate() {
-  const candidates = state.showers
-    .filter((shower) => shower.status === "candidate")
-    .sort((p, q) => (q.score ?? 0) - (p.score ?? 0));
+  const candidates = byScore();
   if (!candidates.length) {
     notice("No candidates are left.");
     return;
@@ -472,31 +485,66 @@ function drawField({ name }, shower) {
   slider.value = value ?? (name === "last_group" && shower ? info.groups - 1 : 0);
 }
 
+const effects = new Map(); // what a mask removes and costs, by what is masked
+
+function effectOf(shower) {
+  const { integration, group, last_group, x, y, a, b, theta } = shower;
+  const masked = { integration, group, last_group, x, y, a, b, theta };
+  const key = `${info.number} ${JSON.stringify(masked)}`;
+  if (!effects.has(key)) {
+    effects.set(key, null);
+    postJson(`exposures/${info.number}/effect`, { shower: masked }).then(
+      (effect) => {
+        effects.set(key, effect);
+        drawnRows = null;
+        drawRows();
+      },
+      () => {}, // an ellipse that can't be masked costs nothing; what is wrong is said elsewhere
+    );
+  }
+  return effects.get(key);
+}
+
+function candidateText(shower) {
+  const effect = effectOf(shower);
+  const score = shower.score === undefined ? "" : `S/N ${shower.score.toFixed(1)}`;
+  if (!effect) return score;
+  const removed = effect.removed === null ? "" : `removes ${effect.removed.toPrecision(2)} DN/s`;
+  const time = effect.seconds === null ? "" : ` for ${effect.seconds.toFixed(0)} s`;
+  const cost = `costs ${effect.pixels} px${time}`;
+  const left = info.isRamp && effect.withoutRate > 0.5 ? "no rate left" : "";
+  return [score, removed, cost, left].filter(Boolean).join(", ");
+}
+
 let drawnRows = null; // state and selection that the list shows
 
 function drawRows() {
   if (drawnRows?.state === state && drawnRows.selected === selected) return;
   drawnRows = { state, selected };
-  const rows = state.showers.map((shower) => {
+  const candidates = byScore();
+  const others = state.showers.filter((shower) => shower.status !== "candidate");
+  const rows = [...candidates, ...others].map((shower) => {
     const row = document.createElement("tr");
     row.dataset.id = shower.id;
     row.className = `${shower.status}${shower.id === selected ? " selected" : ""}`;
     const dot = document.createElement("span");
     dot.className = `dot ${shower.status}`;
     dot.title = shower.status;
+    const isCandidate = shower.status === "candidate";
     const texts = [
       shower.integration,
       `${shower.group}–${shower.last_group ?? "end"}`,
       `${shower.x.toFixed(0)}, ${shower.y.toFixed(0)}`,
-      `${shower.a.toFixed(0)} × ${shower.b.toFixed(0)}`,
-      shower.comment ?? "",
+      ...(isCandidate ? [] : [`${shower.a.toFixed(0)} × ${shower.b.toFixed(0)}`]),
+      [isCandidate ? candidateText(shower) : "", shower.comment].filter(Boolean).join("; "),
     ];
     const cells = [dot, ...texts].map((content) => {
       const cell = document.createElement("td");
       cell.append(content);
       return cell;
     });
-    cells.at(-1).title = shower.comment ?? "";
+    cells.at(-1).title = texts.at(-1);
+    if (isCandidate) cells.at(-1).colSpan = 2; // what it is worth says more than its size
     row.append(...cells);
     return row;
   });
@@ -505,7 +553,7 @@ function drawRows() {
   const count = (status) => state.showers.filter((shower) => shower.status === status).length;
   const counts = ["accepted", "candidate", "rejected"].filter(count).map((status) => `${count(status)} ${status}`);
   $("counts").textContent = counts.join(", ") || "none yet";
-  $("next-candidate").hidden = count("candidate") === 0;
+  for (const id of ["next-candidate", "accept-above"]) $(id).hidden = count("candidate") === 0;
 }
 
 function drawHint() {
@@ -926,6 +974,7 @@ function listen() {
     "zoom-out": () => zoomCentre(1 / 1.4),
     "zoom-fit": () => { isPlaced = false; fit(); },
     "next-candidate": nextCandidate,
+    "accept-all": acceptAbove,
     accept: () => decide("accepted"),
     reject: () => decide("rejected"),
     delete: remove,
