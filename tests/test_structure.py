@@ -20,7 +20,7 @@ SOURCE = Path(showermask.__file__).parent
 
 #: What each module may import of ours; a module is above those that it may import.
 LAYERS = [
-    {"exceptions"},
+    {"exceptions", "logs"},
     {"atomic", "commentedyaml", "ellipse", "exposure", "regionschema", "strictyaml"},
     {"propose.extent", "propose.filters", "propose.residuals", "shower"},
     {"flagging", "propose.search", "regionfile", "synthetic.crds_cache"},
@@ -60,7 +60,7 @@ MAY_IMPORT = {
     "yaml": {"regionfile", "regionschema", "strictyaml"},
     "asdf": {"regionfile"},
     "jsonschema": {"regionschema"},
-    "astropy": {"batch.manifest", "batch.routes", "exposure", "frames"},
+    "astropy": {"batch.manifest", "exposure", "frames"},
     "starlette": {"review.server"},
     "uvicorn": {"review.server"},
     "crds": {"synthetic.crds_cache"},

@@ -111,7 +111,7 @@ class FrameReader:
         `numpy.ndarray`
             ``(ny, nx)`` float32.
         """
-        return self._read(self._science, integration, group).astype(np.float32)
+        return self.window(integration, group, self._whole)
 
     def window(self, integration: int, group: int, box: tuple[slice, slice]) -> NDArray[np.float32]:
         """Read part of a frame.
@@ -128,7 +128,7 @@ class FrameReader:
         `numpy.ndarray`
             ``(rows, columns)`` float32.
         """
-        return self._read_rows(self._science, integration, group, box).astype(np.float32)
+        return self._read(self._science, integration, group, box).astype(np.float32)
 
     def dq_window(
         self, integration: int, group: int, box: tuple[slice, slice]
@@ -149,7 +149,7 @@ class FrameReader:
         """
         if self._dq is None:
             return np.zeros([part.stop - part.start for part in box], np.uint8)
-        flags: NDArray[np.unsignedinteger] = self._read_rows(self._dq, integration, group, box)
+        flags: NDArray[np.unsignedinteger] = self._read(self._dq, integration, group, box)
         return flags
 
     def difference(self, integration: int, group: int) -> NDArray[np.float32]:
@@ -183,10 +183,7 @@ class FrameReader:
         `numpy.ndarray`
             ``(ny, nx)`` uint8 for groups, uint32 for rates.
         """
-        if self._dq is None:
-            return np.zeros(self.exposure.frame, np.uint8)
-        flags: NDArray[np.unsignedinteger] = self._read(self._dq, integration, group)
-        return flags
+        return self.dq_window(integration, group, self._whole)
 
     def pixel(self, integration: int, x: int, y: int) -> PixelRamp:
         """Read one pixel through an integration.
@@ -219,11 +216,12 @@ class FrameReader:
             pixel_flags=pixel_flags,
         )
 
-    def _read(self, plane: _Plane, integration: int, group: int) -> NDArray[Any]:
-        values = self._read_values(plane, integration, group, 0, plane.shape[-1] * plane.shape[-2])
-        return values.reshape(plane.shape[-2:])
+    @property
+    def _whole(self) -> tuple[slice, slice]:
+        ny, nx = self.exposure.frame
+        return slice(0, ny), slice(0, nx)
 
-    def _read_rows(
+    def _read(
         self, plane: _Plane, integration: int, group: int, box: tuple[slice, slice]
     ) -> NDArray[Any]:
         rows, columns = box

@@ -17,7 +17,7 @@ from showermask.output import SavesWhole
 from showermask.provenance import STEP_NAME, Provenance
 from showermask.step import ManualShowerMaskStep
 
-__all__ = ["Detector1ShowersPipeline"]
+__all__ = ["Detector1ShowersPipeline", "completed_steps"]
 
 
 _JumpStep: Any = Detector1Pipeline.step_defs["jump"]
@@ -74,7 +74,7 @@ class Detector1ShowersPipeline(SavesWhole, Detector1Pipeline):
         """
         step = getattr(self, STEP_NAME)
         step.provenance, step.footprints = None, ()
-        self._done_before = _completed_steps(step_input)
+        self._done_before = completed_steps(step_input)
         result = super().process(step_input)
         self._finish(result)
         return result
@@ -95,11 +95,22 @@ class Detector1ShowersPipeline(SavesWhole, Detector1Pipeline):
         flag_missing_rates(model, step.footprints)
 
 
-def _completed_steps(step_input: Any) -> tuple[str, ...]:
-    """Return the steps that the input has behind it; to skip them now does not undo them."""
+def completed_steps(step_input: Any) -> tuple[str, ...]:
+    """Return the steps that an exposure has behind it; to skip them now does not undo them.
+
+    Parameters
+    ----------
+    step_input : path-like or `~stdatamodels.jwst.datamodels.JwstDataModel`
+        The exposure.
+
+    Returns
+    -------
+    tuple of str
+        Their names.
+    """
     if isinstance(step_input, (str, os.PathLike)):
         with datamodels.open(step_input) as model:
-            return _completed_steps(model)
+            return completed_steps(model)
     recorded = step_input.meta.cal_step.instance or {}
     return tuple(name for name, status in recorded.items() if status == "COMPLETE")
 

@@ -151,7 +151,7 @@ def preview(request: Request, listener: Listener) -> Summary:
     matches = _match(request)
     refuse_strangers(request.output)
     present = _read_present(request.output, request.target)
-    summary, to_do = Summary(failed=matches.failed), 0
+    summary, to_do = Summary(failed=dict(matches.failed)), 0
     width = max((len(match.exposure) for match in matches.found), default=8)
     heading = "from      showers  pixels  of a frame  time lost of each"
     listener.say(f"{'exposure':{width}s}  {heading}")
@@ -160,7 +160,7 @@ def preview(request: Request, listener: Listener) -> Summary:
         try:
             loss = _loss(match)
         except ShowermaskError as error:
-            matches.failed[match.exposure] = "; ".join(error.problems)
+            summary.failed[match.exposure] = "; ".join(error.problems)
             continue
         seconds = "not known" if loss.seconds is None else f"{loss.seconds:.1f} s"
         is_done = _is_done(present, wanted, request)
@@ -172,7 +172,7 @@ def preview(request: Request, listener: Listener) -> Summary:
         )
     for line in matches.describe():
         listener.say(line)
-    for root, reason in sorted(matches.failed.items()):
+    for root, reason in sorted(summary.failed.items()):
         listener.say(f"{root}: would fail: {reason}")
     listener.say(f"{to_do} to do, {summary.current} up to date, {len(summary.failed)} would fail")
     return summary

@@ -22,6 +22,7 @@ from distributed.system import MEMORY_LIMIT
 from showermask.batch.job import Job, run_job
 from showermask.batch.manifest import Row
 from showermask.exceptions import EngineError
+from showermask.logs import loggers_at
 
 __all__ = ["count_workers", "open_client", "run_jobs"]
 
@@ -227,15 +228,8 @@ def _quiet() -> Iterator[None]:
     """Keep dask from telling of lost connections by itself: `run_jobs` does, once, and shorter."""
     families = ("distributed", "tornado", "asyncio")
     names = {name for name in logging.root.manager.loggerDict if name.split(".")[0] in families}
-    loggers = [logging.getLogger(name) for name in names.union(families)]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.CRITICAL + 1)
-    try:
+    with loggers_at(logging.CRITICAL + 1, names.union(families)):
         yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
 
 
 def _peak_memory(job: Job) -> float:

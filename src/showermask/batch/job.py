@@ -9,7 +9,7 @@ import threading
 import time
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
@@ -21,6 +21,7 @@ from showermask.batch.settings import Settings
 from showermask.batch.workspace import Workspace
 from showermask.exceptions import OutputError, ShowermaskError
 from showermask.flagging import measure
+from showermask.logs import loggers_at
 
 __all__ = ["MAX_ATTEMPTS", "Job", "installed_versions", "run_job"]
 
@@ -151,29 +152,22 @@ def _logged(path: Path) -> Iterator[None]:
     """Write what the pipeline says into a file, errors with their traceback."""
     handler = logging.FileHandler(path, mode="w", encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s - %(name)s - %(levelname)s - %(message)s"))
-    loggers = [logging.getLogger(name) for name in _LOGGERS]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.INFO)
-        logger.addHandler(handler)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("default")
-            logging.captureWarnings(capture=True)
-            yield
-    except ShowermaskError as error:
-        for problem in error.problems:
-            loggers[0].error("%s", problem)
-        raise
-    except (Exception, SystemExit):
-        loggers[0].exception("failed")
-        raise
-    finally:
-        logging.captureWarnings(capture=False)
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.removeHandler(handler)
-            logger.setLevel(level)
-        handler.close()
+    log = logging.getLogger(_LOGGERS[0])
+    with closing(handler), loggers_at(logging.INFO, _LOGGERS, handler):
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("default")
+                logging.captureWarnings(capture=True)
+                yield
+        except ShowermaskError as error:
+            for problem in error.problems:
+                log.log(logging.ERROR, "%s", problem)
+            raise
+        except (Exception, SystemExit):
+            log.exception("failed")
+            raise
+        finally:
+            logging.captureWarnings(capture=False)
 
 
 def _versions(crds_context: str | None) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
@@ -173,7 +173,7 @@ class Row:
             The row.
         """
         entries = json.dumps([asdict(product) for product in products])
-        return type(self)(**{**asdict(self), "outputs": entries})
+        return replace(self, outputs=entries)
 
     def is_current(self, wanted: Row, folder: Path) -> bool:
         """Tell whether what is wanted is done already, and its products are as they were made.

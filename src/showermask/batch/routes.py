@@ -10,14 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from astropy.io import fits
 from stpipe.config_parser import ConfigObj, load_config_file
 
 from showermask.batch.settings import Settings
 from showermask.exceptions import ExposureError, OutputError
 from showermask.exposure import Exposure, Product, describe_file, known_flags
 from showermask.flagging import Footprint, bits_of
-from showermask.pipeline import Detector1ShowersPipeline
+from showermask.pipeline import Detector1ShowersPipeline, completed_steps
 from showermask.provenance import STEP_NAME, Provenance
 from showermask.rates import rate_from_rateints
 from showermask.step import ManualShowerMaskStep
@@ -41,13 +40,8 @@ _BEFORE_JUMP = (
     "reset",
     "charge_migration",
 )
-#: The steps from jump on that a ramp may have behind it too, and the keyword that tells.
-_FROM_JUMP_ON = {
-    "jump": "S_JUMP",
-    "picture_frame": "S_PCTFRM",
-    "clean_flicker_noise": "S_CLNFNS",
-    "persistence": "S_PERSIS",
-}
+#: The steps from jump on that a ramp may have behind it too; it tells which.
+_FROM_JUMP_ON = ("jump", "picture_frame", "clean_flicker_noise", "persistence")
 
 
 def check_settings(settings: Settings, target: str) -> None:
@@ -198,8 +192,7 @@ def _steps_behind(path: Path, kind: str) -> set[str]:
     """Return the steps of the pipeline that are not to be run on a ramp (again)."""
     if kind == "uncal":
         return set()
-    header = fits.getheader(path)
-    done = {name for name, key in _FROM_JUMP_ON.items() if header.get(key) == "COMPLETE"}
+    done = set(_FROM_JUMP_ON) & set(completed_steps(path))
     if kind == "jump":
         done.add("jump")
     return (done | set(_BEFORE_JUMP)) & set(Detector1ShowersPipeline.step_defs)

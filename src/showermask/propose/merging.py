@@ -36,7 +36,8 @@ def merge_candidates(regions: RegionFile, found: Sequence[Shower]) -> tuple[Regi
     new : int
         Number of candidates that no entry was known for.
     """
-    left = [shower for shower in found if not any(is_same(shower, s) for s in _decided(regions))]
+    decided = [entry for entry in regions.showers if not _is_ours(entry)]
+    left = [shower for shower in found if not any(is_same(shower, s) for s in decided)]
     merged: list[Shower] = []
     for entry in regions.showers:
         if not _is_ours(entry):
@@ -76,7 +77,3 @@ def _holds(outer: Shower, inner: Shower) -> bool:
 def _is_ours(entry: Shower) -> bool:
     """Tell whether an entry is a candidate of ours that nobody has touched."""
     return entry.status is Status.CANDIDATE and entry.source == SOURCE and entry.comment is None
-
-
-def _decided(regions: RegionFile) -> list[Shower]:
-    return [entry for entry in regions.showers if not _is_ours(entry)]

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation, binary_opening, median_filter
 
-__all__ = ["BIN", "Frames", "Residuals", "read_residuals"]
+__all__ = ["BIN", "Frames", "Residuals", "read_residuals", "sum_bins"]
 
 #: Pixels of a bin, along each axis.
 BIN = 2
@@ -91,7 +91,7 @@ def read_residuals(frames: Frames, integration: int, frame: tuple[int, int]) -> 
     Returns
     -------
     Residuals
-        Its residuals, in an eighth of the memory of a pass over the whole.
+        Its residuals.
     """
     ny, nx = frame
     height, width = ny // BIN, nx // BIN
@@ -197,12 +197,24 @@ def _binned(
     known = np.isfinite(differences)
     weights = np.where(known, weight, np.float32(0))
     values = np.where(known, differences, np.float32(0)) * weights
-    total = _sum_bins(weights)
-    mean = np.divide(_sum_bins(values), total, out=np.zeros_like(total), where=total > 0)
-    return mean, total, _sum_bins(np.nan_to_num(level)[np.newaxis])[0] / BIN**2
+    total = sum_bins(weights)
+    mean = np.divide(sum_bins(values), total, out=np.zeros_like(total), where=total > 0)
+    return mean, total, sum_bins(np.nan_to_num(level)[np.newaxis])[0] / BIN**2
 
 
-def _sum_bins(cube: NDArray[np.float32]) -> NDArray[np.float32]:
+def sum_bins(cube: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Sum images over bins of `BIN` × `BIN`; what is left over at the edges is dropped.
+
+    Parameters
+    ----------
+    cube : `numpy.ndarray`
+        ``(n, ny, nx)``.
+
+    Returns
+    -------
+    `numpy.ndarray`
+        ``(n, ny / BIN, nx / BIN)`` float32.
+    """
     n, ny, nx = cube.shape
     trimmed = cube[:, : ny // BIN * BIN, : nx // BIN * BIN]
     summed: NDArray[np.float32] = trimmed.reshape(n, ny // BIN, BIN, nx // BIN, BIN).sum(

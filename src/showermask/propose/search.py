@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter, maximum_filter
 
 from showermask.propose.filters import TimeFilters
-from showermask.propose.residuals import BIN, Residuals
+from showermask.propose.residuals import BIN, Residuals, sum_bins
 
 __all__ = ["Peak", "find_peaks"]
 
-#: Smoothing, as the sigma of a Gaussian in bins of each level; each level has bins twice as large.
+#: Smoothing, as the sigma of a Gaussian in bins of each level, which are BIN times as large as
+#: those of the level before.
 _SIGMA = 1.6
 _LEVELS = 5
 _LEAST_BINS = 12  # of a level, along either axis
@@ -71,7 +72,7 @@ def find_peaks(residuals: Residuals, filters: TimeFilters, threshold: float) -> 
         if min(weights.shape[1:]) < _LEAST_BINS:
             break
         best, which, widths = _strongest(weighted, weights, filters)
-        bin_size = BIN * 2**level
+        bin_size = BIN ** (level + 1)
         for row, column in _maxima(best, threshold):
             peaks.append(
                 Peak(
@@ -83,7 +84,7 @@ def find_peaks(residuals: Residuals, filters: TimeFilters, threshold: float) -> 
                     excess=float(widths[which[row, column]]),
                 )
             )
-        weighted, weights = _halved(weighted), _halved(weights)
+        weighted, weights = sum_bins(weighted), sum_bins(weights)
     return sorted(peaks, key=lambda peak: -peak.significance)
 
 
@@ -134,12 +135,3 @@ def _width(significance: NDArray[np.float32]) -> float:
 def _maxima(best: NDArray[np.float32], threshold: float) -> Iterator[tuple[int, int]]:
     is_peak = (best >= threshold) & (best == maximum_filter(best, size=5))
     yield from ((int(row), int(column)) for row, column in np.argwhere(is_peak))
-
-
-def _halved(cube: NDArray[np.float32]) -> NDArray[np.float32]:
-    n, ny, nx = cube.shape
-    trimmed = cube[:, : ny // 2 * 2, : nx // 2 * 2]
-    summed: NDArray[np.float32] = trimmed.reshape(n, ny // 2, 2, nx // 2, 2).sum(
-        axis=(2, 4), dtype=np.float32
-    )
-    return summed

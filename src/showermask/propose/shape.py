@@ -92,14 +92,13 @@ def measure_glow(residuals: Residuals, filters: TimeFilters, peak: Peak) -> Glow
     if ellipse is None:
         return None
     for _ in range(2):
-        signal, power = _filtered(values, weights, filters, which)
         ellipse = _best_aperture(signal, power, ellipse, window)
         inside = _soft_mask(ellipse, window) > 0.5
         if math.pi * ellipse.a * ellipse.b * BIN**2 < _SMALLEST_AREA or not inside.any():
             return None
         curve, errors = _light_curve(values, weights, inside)
         which = _best_filter(curve, errors, filters)
-    signal, power = _filtered(values, weights, filters, which)
+        signal, power = _filtered(values, weights, filters, which)
     mask = _soft_mask(ellipse, window)
     significance = (
         float(np.sum(mask * signal) / math.sqrt(np.sum(mask**2 * power) or 1.0)) / peak.excess

@@ -9,7 +9,7 @@ from pathlib import Path
 from showermask.atomic import whole_file
 from showermask.batch.manifest import MANIFEST_NAME, Row, read_manifest
 from showermask.exceptions import OutputError, ShowermaskError
-from showermask.exposure import Product, describe_file, known_flags, product_kind
+from showermask.exposure import Product, known_flags, product_kind
 from showermask.flagging import DEFAULT_FLAGS, Footprint, bits_of, footprints
 from showermask.frames import FrameReader
 from showermask.loss import Loss, time_lost
@@ -123,15 +123,16 @@ def _of_row(row: Row, output: Path, budget: _Budget) -> ExposureReport:
 def _of_exposure(
     path: Path, regions: RegionFile, rates: RateSource, budget: _Budget
 ) -> ExposureReport:
-    exposure = describe_file(path)
-    regions.check_fits(exposure)
-    accepted = footprints(regions.accepted, exposure.shape)
-    loss = Loss.of_marks(accepted, exposure)
     with FrameReader(path) as reader:
+        exposure = reader.exposure
+        regions.check_fits(exposure)
+        marks = footprints(regions.showers, exposure.shape)
+        accepted = [mark for mark in marks if mark.shower.is_accepted]
         showers = [
             _of_shower(reader, position, mark, accepted, rates, budget)
-            for position, mark in enumerate(footprints(regions.showers, exposure.shape))
+            for position, mark in enumerate(marks)
         ]
+    loss = Loss.of_marks(accepted, exposure)
     notes = []
     if budget.left < 0 and any(s.cutout is None for s in showers):
         notes.append("more showers than pictures; give --pictures for more")

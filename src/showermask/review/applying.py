@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
+from showermask.logs import loggers_at
+
 __all__ = ["apply_regions"]
 
 
@@ -33,18 +35,10 @@ def apply_regions(exposure: Path, regions: Path) -> tuple[Path, list[str]]:
         def emit(self, record: logging.LogRecord) -> None:
             lines.append(record.getMessage())
 
-    log = logging.getLogger("stpipe.showermask")
-    listener = Listener(logging.INFO)
-    log.addHandler(listener)
-    level = log.level
-    log.setLevel(logging.INFO)
-    try:
+    with loggers_at(logging.INFO, ["stpipe.showermask"], Listener(logging.INFO)):
         # An instance, not call(): that would ask CRDS for parameters, which the step has not.
         step = ManualShowerMaskStep(region_file=str(regions))
         step.save_results = True
         step.output_dir = str(exposure.parent)
         step.run(str(exposure))
-    finally:
-        log.removeHandler(listener)
-        log.setLevel(level)
     return Path(step.saved_path or exposure), lines
