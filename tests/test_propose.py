@@ -17,6 +17,7 @@ from showermask.propose.filters import make_filters
 from showermask.propose.finder import THRESHOLD, find_candidates
 from showermask.propose.merging import is_same, merge_candidates
 from showermask.propose.proposing import propose_showers
+from showermask.propose.residuals import read_course
 from showermask.synthetic.ramps import RampBuilder
 
 GLOW = Shower(integration=0, group=9, x=70.0, y=60.0, a=18.0, b=11.0, theta=30.0)
@@ -127,6 +128,37 @@ class TestFound:
             find_candidates(cube, (128, 136), group_time=GROUP_TIME, integrations=range(2, 3))
         )
         assert cube.asked == {2}
+
+
+class TestManyIntegrations:
+    """What follows every reset is no shower; one of a single integration is."""
+
+    def test_what_all_integrations_do(self, sky):
+        """Is taken away, and a glow that is in one of them stays."""
+        glow = replace(GLOW, integration=4)
+        builder = replace(sky, nints=8).add_glow(glow, amplitude=15.0, decay=20.0)
+        data = builder.array()
+        latent = replace(GLOW, x=30.0, y=100.0).ellipse
+        y, x = np.mgrid[0:128, 0:136]
+        spot = np.exp(-(latent.radius(x, y) ** 2))
+        data += 80 * spot * (1 - np.exp(-np.arange(30) / 6))[:, np.newaxis, np.newaxis]
+        first = Cube(data[:1], builder.group_dq()[:1])
+        assert len(list(find_candidates(first, (128, 136), group_time=GROUP_TIME))) == 1
+        cube = Cube(data, builder.group_dq())
+        (shower,) = find_candidates(cube, (128, 136), group_time=GROUP_TIME)
+        assert shower.integration == 4
+        assert overlap(shower, GLOW) > 0.6
+
+    def test_pixels_that_are_never_good(self, sky):
+        """Have no course, and do no harm."""
+        builder = replace(sky, nints=8, ngroups=12)
+        flags = builder.group_dq()
+        flags[:, :, 20:60, 30:50] |= 1
+        course = read_course(Cube(builder.array(), flags), (128, 136))
+        assert np.all(course[:, 20:60, 30:50] == 0)
+        assert np.mean(course[1:-1, 70:, 60:] != 0) > 0.8
+        few = Cube(builder.array()[:7], flags[:7])
+        assert read_course(few, (128, 136)) is None
 
 
 class TestNotFound:

@@ -3,9 +3,12 @@
 Each runs in a process of its own on the same ramp, the jump step offline over a synthetic CRDS
 cache; the time of imports is not counted.
 
-Run: python benchmarks/propose/against_jump.py [SEED]
+Run: python benchmarks/propose/against_jump.py [SEED [full|series]]
+
+The one is a full frame of 40 groups, the other a time series of 200 integrations.
 """
 
+import math
 import os
 import resource
 import subprocess
@@ -13,19 +16,21 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 from showermask.synthetic.crds_cache import Detector, build_cache, cache_environment
 
 _NAME = "jw99999001001_02101_00001_mirimage_jump.fits"
 
 
-def main(seed: int) -> None:
+def main(seed: int, kind: str = "full") -> None:
     """Make a scene, run both on it, and print times and peaks."""
+    ny, nx, name = {"full": (1024, 1032, "FULL"), "series": (416, 72, "SLITLESSPRISM")}[kind]
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        cache = build_cache(folder / "crds", Detector(ny=1024, nx=1032, subarray="FULL"))
+        cache = build_cache(folder / "crds", Detector(ny=ny, nx=nx, subarray=name))
         environment = {**os.environ, **cache_environment(cache)}
-        run("make", folder, seed, environment)
+        run(kind, folder, seed, environment)
         jump = run("jump", folder, seed, environment)
         proposer = run("propose", folder, seed, environment)
         print(f"jump with find_showers: {jump[0]:.1f} s, {jump[1] / 1e6:.0f} MB above imports")
@@ -43,15 +48,15 @@ def run(
     return seconds, peak, size
 
 
-def make(folder: Path, seed: int) -> None:
+def make(folder: Path, scene: Any, subarray: str) -> None:
     """Write a scene as a jump file."""
-    from scenes import make_scene
-
     from showermask.synthetic.ramps import RampBuilder
 
-    scene = make_scene(seed)
-    _, ngroups, ny, nx = scene.data.shape
-    model = RampBuilder(ngroups=ngroups, ny=ny, nx=nx).model(subarray="FULL")
+    nints, ngroups, ny, nx = scene.data.shape
+    builder = RampBuilder(
+        nints=nints, ngroups=ngroups, ny=ny, nx=nx, group_time=scene.group_time, readnoise=0.0
+    )
+    model = builder.model(subarray=subarray)
     model.data, model.groupdq = scene.data, scene.groupdq
     model.save(str(folder / _NAME))
 
@@ -79,20 +84,26 @@ def propose(folder: Path) -> float:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 2:
+    if len(sys.argv) > 3:
         import jwst.jump  # noqa: F401  # not to be counted
+        import scenes
         import stdatamodels.jwst.datamodels  # noqa: F401
+        from astropy.io import fits
 
         import showermask.propose.proposing  # noqa: F401
 
         here = Path(sys.argv[2])
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        if sys.argv[1] == "make":
-            make(here, int(sys.argv[3]))
-            spent = 0.0
+        spent = 0.0
+        if sys.argv[1] == "full":
+            make(here, scenes.make_scene(int(sys.argv[3])), "FULL")
+        elif sys.argv[1] == "series":
+            make(here, scenes.make_time_series(int(sys.argv[3])), "SLITLESSPRISM")
         else:
             spent = {"jump": jump, "propose": propose}[sys.argv[1]](here)
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
-        print(spent, peak * 1024, 40 * 1024 * 1032 * 4)
+        with fits.open(here / _NAME) as hdus:
+            size = 4 * math.prod(hdus["SCI"].shape)
+        print(spent, peak * 1024, size)
     else:
-        main(int(sys.argv[1]) if len(sys.argv) > 1 else 201)
+        main(int(sys.argv[1]) if len(sys.argv) > 1 else 201, *sys.argv[2:])

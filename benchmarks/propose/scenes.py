@@ -151,6 +151,56 @@ def make_scene(
     return Scene(data[np.newaxis], twin[np.newaxis], groupdq, group_time, found)
 
 
+def make_time_series(
+    seed: int,
+    *,
+    integrations: int = 200,
+    ngroups: int = 20,
+    group_time: float = 0.159,
+    frame: tuple[int, int] = (416, 72),
+) -> Scene:
+    """Simulate a time series of a star through the slitless prism, a shower in every tenth.
+
+    Each integration begins with the same transients, as after each reset.
+
+    Parameters
+    ----------
+    seed : int
+        Of everything.
+    integrations, ngroups : int
+        How many.
+    group_time : float
+        In s.
+    frame : tuple of int
+        Rows and columns.
+    """
+    rng = np.random.default_rng(seed)
+    ny, nx = frame
+    y, x = np.mgrid[0:ny, 0:nx]
+    trace = 3000 * np.exp(-((x - nx / 2) ** 2) / 4 - ((y - 0.7 * ny) / (0.4 * ny)) ** 2)
+    rate = 5 + trace
+    times = group_time * np.arange(1, ngroups + 1)
+    transient = np.zeros((ngroups, *frame), np.float32)
+    for _ in range(3):
+        _add_transients(rng, transient, times)
+    transient += rng.normal(0, 5, frame) * (1 - np.exp(-times / 1.0))[:, np.newaxis, np.newaxis]
+    data = np.empty((integrations, ngroups, ny, nx), np.float32)
+    groupdq = np.zeros(data.shape, np.uint8)
+    groupdq[:, [0, -1]] |= _DO_NOT_USE
+    found = []
+    for integration in range(integrations):
+        electrons = rng.poisson(rate * group_time * GAIN, transient.shape)
+        ramp = np.cumsum(electrons, axis=0) / GAIN + transient
+        ramp += rng.normal(0, READ_NOISE, ramp.shape) + _drifts(rng, ngroups, frame)
+        if integration % 10 == 0:
+            # As bright, over their short time, as others over minutes.
+            shower, _ = _shower(rng, frame, times * 15, group_time, rate)
+            ramp += shower.light.astype(np.float32)[:, np.newaxis, np.newaxis] * shower.shape
+            found.append(shower)
+        data[integration] = ramp
+    return Scene(data, data, groupdq, group_time, found)
+
+
 def _sky(
     rng: np.random.Generator, frame: tuple[int, int], scale: float, *, is_crowded: bool
 ) -> NDArray[np.float64]:

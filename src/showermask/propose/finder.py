@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from showermask.ellipse import Ellipse
 from showermask.propose.extent import best_last_group
 from showermask.propose.filters import TimeFilters, make_filters
-from showermask.propose.residuals import BIN, Frames, Residuals, read_residuals
+from showermask.propose.residuals import BIN, Frames, Residuals, read_course, read_residuals
 from showermask.propose.search import Peak, find_peaks
 from showermask.propose.shape import LARGEST, Glow, measure_glow
 from showermask.shower import Shower, Status
@@ -77,8 +77,9 @@ def find_candidates(
     nints, ngroups = frames.nframes
     if ngroups < MIN_GROUPS:
         return
-    for integration in integrations or range(nints):
-        residuals = read_residuals(frames, integration, frame)
+    course = read_course(frames, frame)
+    for integration in range(nints) if integrations is None else integrations:
+        residuals = read_residuals(frames, integration, frame, course)
         yield from _of_integration(residuals, integration, group_time, threshold)
 
 

@@ -1,7 +1,8 @@
 """What is left of a ramp when everything that does not change is taken away.
 
-Differences of groups, less the median of each pixel, less what each row and frame has in common,
-less what goes with brightness; flagged samples left out, single outliers cut off; binned.
+Differences of groups, less what all integrations do, less the median of each pixel, less what each
+row and frame has in common, less what goes with brightness; flagged samples left out, single
+outliers cut off; binned.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation, binary_opening, median_filter
 
-__all__ = ["BIN", "Frames", "Residuals", "read_residuals", "sum_bins"]
+__all__ = ["BIN", "Frames", "Residuals", "read_course", "read_residuals", "sum_bins"]
 
 #: Pixels of a bin, along each axis.
 BIN = 2
@@ -28,6 +29,13 @@ _ROW_DRIFT = 1.5
 _CLIP = 4.0
 #: Flagged areas that hold a square of so many pixels are showers themselves, not jumps.
 _JUMP_OPENING = 5
+#: What all integrations do can be told from a glow of one of them from so many on, and is known
+#: well enough from so many.
+_LEAST_INTEGRATIONS, _MOST_INTEGRATIONS = 8, 25
+_SAMPLE_BYTES = 64_000_000  # of differences at a time, for that
+#: Where an integration stands out so much from the others, in cells of so many pixels along each
+#: axis, it is left out of what they have in common.
+_CELL, _STANDS_OUT = 8, 4.5
 #: Boxes of the smooth background, in bins along each axis: wider than showers.
 _BOX = 64
 #: The brightness that is taken for a source, in units of the noise of a bin.
@@ -76,7 +84,45 @@ class Residuals:
     frame: tuple[int, int]
 
 
-def read_residuals(frames: Frames, integration: int, frame: tuple[int, int]) -> Residuals:
+def read_course(frames: Frames, frame: tuple[int, int]) -> NDArray[np.float32] | None:
+    """Read what all integrations of an exposure do, such as what follows each reset.
+
+    Parameters
+    ----------
+    frames : Frames
+        The exposure; of many integrations some are read, a strip at a time.
+    frame : tuple of int
+        Rows and columns.
+
+    Returns
+    -------
+    `numpy.ndarray` or None
+        Median over the integrations of each difference in DN, less that of each pixel,
+        ``(ngroups - 1, ny, nx)`` float32; None where there are too few integrations to tell.
+    """
+    nints, ngroups = frames.nframes
+    if nints < _LEAST_INTEGRATIONS:
+        return None
+    ny, nx = frame
+    chosen = np.unique(np.linspace(0, nints - 1, _MOST_INTEGRATIONS).round().astype(int))
+    course = np.empty((ngroups - 1, ny, nx), np.float32)
+    rows = max(1, _SAMPLE_BYTES // (len(chosen) * course[:, 0].nbytes) // _CELL) * _CELL
+    for start in range(0, ny, rows):
+        strip = slice(start, min(start + rows, ny))
+        sample = np.stack([_read_differences(frames, int(i), frame, strip) for i in chosen])
+        _leave_out_what_stands_out(sample)
+        middle = _medians(sample.reshape(len(chosen), -1)).reshape(sample.shape[1:])
+        typical = _medians(middle.reshape(ngroups - 1, -1)).reshape(middle.shape[1:])
+        course[:, strip] = np.nan_to_num(middle - typical)
+    return course
+
+
+def read_residuals(
+    frames: Frames,
+    integration: int,
+    frame: tuple[int, int],
+    course: NDArray[np.float32] | None = None,
+) -> Residuals:
     """Read an integration in strips, and return its residuals.
 
     Parameters
@@ -87,6 +133,8 @@ def read_residuals(frames: Frames, integration: int, frame: tuple[int, int]) -> 
         Which integration, zero-based.
     frame : tuple of int
         Rows and columns.
+    course : `numpy.ndarray`, optional
+        What all integrations do, from `read_course`.
 
     Returns
     -------
@@ -103,22 +151,26 @@ def read_residuals(frames: Frames, integration: int, frame: tuple[int, int]) -> 
     for start in range(0, height * BIN, rows):
         strip = slice(start, min(start + rows, height * BIN))
         here = slice(strip.start // BIN, strip.stop // BIN)
-        values[:, here], weights[:, here], level[here] = _strip(frames, integration, frame, strip)
+        differences = _read_differences(frames, integration, frame, strip)
+        if course is not None:
+            differences -= course[:, strip]
+        values[:, here], weights[:, here], level[here] = _reduced(differences)
     _take_away_background(values, weights)
     brightness = _take_away_brightness(values, weights, level)
     return Residuals(values=values, weights=weights, brightness=brightness, frame=frame)
 
 
-def _strip(
+def _read_differences(
     frames: Frames, integration: int, frame: tuple[int, int], rows: slice
-) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
-    """Return values, weights and level of the bins of some rows."""
+) -> NDArray[np.float32]:
+    """Return the differences of some rows, ``(ngroups - 1, rows, nx)``; NaN where flagged."""
     ny, nx = frame
+    # Jumps are grown: a row more to each side.
     halo = slice(max(0, rows.start - 1), min(ny, rows.stop + 1))
-    inner = slice(rows.start - halo.start, rows.start - halo.start + rows.stop - rows.start)
     box = (halo, slice(0, nx))
     ngroups = frames.nframes[1]
     differences = np.empty((ngroups - 1, rows.stop - rows.start, nx), np.float32)
+    inner = slice(rows.start - halo.start, rows.stop - halo.start)
     previous: NDArray[np.float32] | None = None
     was_bad: NDArray[np.bool_] | None = None
     for group in range(ngroups):
@@ -130,12 +182,51 @@ def _strip(
             difference[is_bad | was_bad | _jumps((flags & _JUMP_DET) > 0)] = np.nan
             differences[group - 1] = difference[inner]
         previous, was_bad = current, is_bad
+    return differences
+
+
+def _reduced(
+    differences: NDArray[np.float32],
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+    """Return values, weights and level of the bins of some rows; differences are modified."""
     level, noise = _level_and_noise(differences)
     differences -= level
     differences -= _common(differences, noise)
     limit = _CLIP * noise
     np.clip(differences, -limit, limit, out=differences)
     return _binned(differences, noise, level)
+
+
+def _medians(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the median of each column, NaN left out."""
+    ordered = np.sort(values, axis=0)
+    count = np.count_nonzero(np.isfinite(ordered), axis=0)
+    which = np.arange(ordered.shape[1])
+    low, high = np.maximum(count - 1, 0) // 2, count // 2
+    high = np.minimum(high, len(ordered) - 1)
+    middle: NDArray[np.float32] = (ordered[low, which] + ordered[high, which]) / 2
+    return middle
+
+
+def _leave_out_what_stands_out(sample: NDArray[np.float32]) -> None:
+    """Set to NaN, in place, each cell of an integration that has a shower.
+
+    A bright shower in one integration would move even the median of all, by little, but over all of
+    its pixels; so that the others would seem to have its opposite.
+    """
+    ny, nx = sample.shape[2:]
+    across = np.arange(0, ny, _CELL), np.arange(0, nx, _CELL)
+    known = np.isfinite(sample)
+    total, count = (
+        np.add.reduceat(np.add.reduceat(values, across[0], axis=2), across[1], axis=3)
+        for values in (np.where(known, sample, np.float32(0)), known.astype(np.float32))
+    )
+    means = np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0)
+    away = np.abs(means - _medians(means.reshape(len(means), -1)).reshape(means.shape[1:]))
+    noise = 1.4826 * _medians(away.reshape(-1, len(across[0]) * len(across[1])))
+    is_out = np.any(away > _STANDS_OUT * noise.reshape(away.shape[2:]), axis=1)
+    is_out = is_out.repeat(_CELL, axis=1)[:, :ny].repeat(_CELL, axis=2)[:, :, :nx]
+    sample[np.broadcast_to(is_out[:, np.newaxis], sample.shape)] = np.nan
 
 
 def _jumps(flags: NDArray[np.bool_]) -> NDArray[np.bool_]:
