@@ -82,7 +82,14 @@ def crds_cache(crds_directory):
 @pytest.fixture(scope="session")
 def real_crds_directory(tmp_path_factory):
     """Return a CRDS cache for the real ramp's subarray."""
-    detector = Detector(ny=64, nx=72, ystart=779, subarray="SUB64", readpatt="FAST")
+    detector = Detector(
+        ny=64,
+        nx=72,
+        ystart=779,
+        subarray="SUB64",
+        readpatt="FAST",
+        has_reference_columns=True,
+    )
     return build_cache(tmp_path_factory.mktemp("crds-real"), detector)
 
 

@@ -4,6 +4,7 @@ import gzip
 
 import numpy as np
 import pytest
+from astropy.io import fits
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -12,7 +13,8 @@ from stdatamodels.jwst import datamodels
 from showermask.exceptions import ExposureError
 from showermask.frames import FrameReader
 from showermask.review.encoding import CODE_SCALE, LINEAR_MADS, encode_frame
-from showermask.review.worklist import find_work
+from showermask.synthetic.ramps import RampBuilder
+from showermask.worklist import find_work
 
 
 def saved(model, path):
@@ -169,3 +171,26 @@ class TestWorkList:
         assert item.progress() == {"state": "done", "candidates": 0, "accepted": 1}
         item.regions.write_text("showers: [")
         assert item.progress()["state"] == "broken"
+
+
+def test_flags_of_another_shape(tmp_path):
+    """Are refused, before anything is read by wrong indices."""
+    path = tmp_path / "x_jump.fits"
+    RampBuilder(nints=2, ngroups=4, ny=8, nx=8).model().save(str(path))
+    with fits.open(path) as hdus:
+        hdus["GROUPDQ"].data = hdus["GROUPDQ"].data[:1]
+        hdus.writeto(tmp_path / "y_jump.fits")
+    with pytest.raises(ExposureError, match=r"shape \(1, 4, 8, 8\), expected \(2, 4, 8, 8\)"):
+        FrameReader(tmp_path / "y_jump.fits")
+
+
+def test_compressed_images(tmp_path):
+    """Are refused as what they are."""
+    path = tmp_path / "x_jump.fits"
+    RampBuilder(ngroups=4, ny=8, nx=8).model().save(str(path))
+    with fits.open(path) as hdus:
+        flags = fits.CompImageHDU(hdus["GROUPDQ"].data, name="GROUPDQ")
+        hdus["GROUPDQ"] = flags
+        hdus.writeto(tmp_path / "y_jump.fits")
+    with pytest.raises(ExposureError, match="DQ is compressed"):
+        FrameReader(tmp_path / "y_jump.fits")

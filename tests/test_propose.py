@@ -7,17 +7,19 @@ import numpy as np
 import pytest
 from jwst.pipeline import Detector1Pipeline
 from stdatamodels.jwst import datamodels
+from stdatamodels.jwst.datamodels import dqflags
 
 from showermask import RegionFile, Shower, read_regions, write_regions
 from showermask.cli import main
 from showermask.exceptions import ExposureError
 from showermask.frames import FrameReader
+from showermask.propose.drifts import read_course
 from showermask.propose.extent import best_last_group
 from showermask.propose.filters import make_filters
 from showermask.propose.finder import THRESHOLD, find_candidates
 from showermask.propose.merging import is_same, merge_candidates
 from showermask.propose.proposing import propose_showers
-from showermask.propose.residuals import read_course
+from showermask.review.session import ReviewSession
 from showermask.synthetic.ramps import RampBuilder
 
 GLOW = Shower(integration=0, group=9, x=70.0, y=60.0, a=18.0, b=11.0, theta=30.0)
@@ -35,6 +37,7 @@ class Cube:
 
     def __init__(self, data, groupdq):
         self.data, self.groupdq, self.asked = data, groupdq, set()
+        self.pixeldq = np.zeros(data.shape[-2:], np.uint32)
 
     @property
     def nframes(self):
@@ -49,6 +52,10 @@ class Cube:
     def dq_window(self, integration, group, box):
         """Return its flags."""
         return self.groupdq[integration, group, *box]
+
+    def pixel_dq_window(self, box):
+        """Return flags of all groups."""
+        return self.pixeldq[box]
 
 
 def found_in(builder, change=None, **options):
@@ -130,6 +137,57 @@ class TestFound:
         assert cube.asked == {2}
 
 
+class TestBrightGlows:
+    """A bright glow that lasts must not be taken for a source, nor move what is around it."""
+
+    @pytest.mark.parametrize("amplitude", [10.0, 20.0, 80.0])
+    def test_it_is_found_whole(self, sky, amplitude):
+        """Also where it has light in most of the groups; and nothing else is."""
+        glow = replace(GLOW, group=6)
+        (shower,) = found_in(sky.add_glow(glow, amplitude=amplitude, decay=60.0))
+        assert abs(shower.group - glow.group) <= 1
+        assert overlap(shower, glow) > 0.6
+
+    def test_its_rows_have_nothing(self):
+        """Though it fills a quarter of them."""
+        wide = RampBuilder(ngroups=30, ny=128, nx=300, readnoise=6.0, pedestal=100.0, seed=2)
+        glow = replace(GLOW, a=40.0, b=20.0, theta=0.0, x=150.0)
+        found = found_in(wide.add_glow(glow, amplitude=30.0, decay=60.0))
+        assert [is_same(shower, glow) for shower in found] == [True]
+
+
+class TestWhatIsMissing:
+    """Flagged samples must not move what is around them."""
+
+    def test_large_areas_that_are_never_used(self):
+        """Their rows drift as the others do."""
+        wide = RampBuilder(ngroups=30, ny=128, nx=300, readnoise=6.0, pedestal=100.0, seed=3)
+        rng = np.random.default_rng(4)
+
+        def drifts(data, flags):
+            data += rng.normal(0, 3.0, (30, 128, 1))
+            flags[:, 30:90, :110] |= 1
+
+        assert not found_in(wide, drifts)
+
+    @pytest.mark.parametrize("flag", ["DO_NOT_USE", "REFERENCE_PIXEL"])
+    def test_pixels_flagged_for_all_of_the_exposure(self, sky, flag):
+        """Are not looked at: what fades there is no shower."""
+        cube = Cube(sky.add_glow(GLOW, amplitude=15.0, decay=20.0).array(), sky.group_dq())
+        cube.pixeldq[30:90, 40:100] = dqflags.pixel[flag]
+        assert not list(find_candidates(cube, (128, 136), group_time=GROUP_TIME))
+
+    def test_a_large_flagged_core(self, sky):
+        """The glow around it is found."""
+
+        def hit(data, flags):
+            data[9:, 55:66, 64:77] += 3000
+            flags[9, 55:66, 64:77] |= 4
+
+        (shower,) = found_in(sky.add_glow(GLOW, amplitude=15.0, decay=20.0), hit)
+        assert overlap(shower, GLOW) > 0.6
+
+
 class TestManyIntegrations:
     """What follows every reset is no shower; one of a single integration is."""
 
@@ -157,7 +215,7 @@ class TestManyIntegrations:
         course = read_course(Cube(builder.array(), flags), (128, 136))
         assert np.all(course[:, 20:60, 30:50] == 0)
         assert np.mean(course[1:-1, 70:, 60:] != 0) > 0.8
-        few = Cube(builder.array()[:7], flags[:7])
+        few = Cube(builder.array()[:4], flags[:4])
         assert read_course(few, (128, 136)) is None
 
 
@@ -279,9 +337,9 @@ class TestMerging:
 
     def merged(self, showers, found):
         """Return the merged showers, and how many are new."""
-        regions, new = merge_candidates(RegionFile(showers=tuple(showers), reviewer="A"), found)
-        assert regions.reviewer == "A"
-        return list(regions.showers), new
+        merged = merge_candidates(RegionFile(showers=tuple(showers), reviewer="A"), found)
+        assert merged.regions.reviewer == "A"
+        return list(merged.regions.showers), merged.new
 
     @pytest.mark.parametrize(
         "changes",
@@ -290,6 +348,7 @@ class TestMerging:
             {"status": "rejected", "comment": "a star"},
             {"source": "manual"},
             {"comment": "look again"},
+            {"source": "propose, corrected", "a": 30.0},
         ],
     )
     def test_what_people_did_stays(self, changes):
@@ -299,12 +358,26 @@ class TestMerging:
         assert self.merged([decided], [again]) == ([decided], 0)
         assert self.merged([decided], []) == ([decided], 0)
 
-    def test_candidates_are_brought_up_to_date(self):
-        """In their place; those not found any more go."""
-        old = [replace(self.CANDIDATE, y=100.0), self.CANDIDATE]
+    def test_candidates_of_before(self):
+        """Stay as they are, for somebody may have changed them; those not found any more go."""
+        old = [
+            replace(self.CANDIDATE, y=100.0),
+            replace(self.CANDIDATE, a=15.0, flags=("JUMP_DET",)),
+        ]
         again = replace(self.CANDIDATE, score=11.0)
         new = replace(self.CANDIDATE, y=20.0)
-        assert self.merged(old, [new, again]) == ([again, new], 1)
+        assert self.merged(old, [new, again]) == ([old[1], new], 1)
+        assert merge_candidates(RegionFile(showers=tuple(old)), [again]).gone == 1
+
+    def test_how_late_is_the_same(self):
+        """So many groups or seconds, whichever is more."""
+        late = replace(self.CANDIDATE, group=self.CANDIDATE.group + 20)
+        assert not is_same(self.CANDIDATE, late, group_time=2.775)
+        assert is_same(self.CANDIDATE, late, group_time=0.1)
+
+    def test_what_is_much_smaller(self):
+        """Is something else, such as a shower in what was rejected because it fills the frame."""
+        assert not is_same(self.CANDIDATE, replace(self.CANDIDATE, a=90.0, b=60.0))
 
     def test_other_showers_in_one_place(self):
         """Much later, in another integration, or elsewhere: another shower."""
@@ -338,6 +411,59 @@ class TestCommand:
         write_regions("x_showers.yaml", decided)
         assert main(["propose", str(jump)]) == 0
         assert read_regions("x_showers.yaml") == decided
+
+    def test_what_was_corrected_on_the_review_page(self, jump):
+        """Is left alone."""
+        assert main(["propose", str(jump)]) == 0
+        with FrameReader(jump) as reader:
+            session = ReviewSession(reader.exposure, Path("x_showers.yaml"))
+        session.edit(0, {"a": 30.0, "last_group": 20})
+        session.save()
+        regions = read_regions("x_showers.yaml")
+        assert main(["propose", str(jump), "--threshold", "1000"]) == 0
+        assert read_regions("x_showers.yaml") == regions
+
+    def test_candidates_that_go_are_counted(self, jump, capsys):
+        """A higher threshold takes some of what was found, and says that it does."""
+        assert main(["propose", str(jump)]) == 0
+        assert main(["propose", str(jump), "--threshold", "1000"]) == 0
+        last = capsys.readouterr().out.splitlines()[-1]
+        assert last == "x: no candidates, 1 of before not found again and taken out"
+        assert not read_regions("x_showers.yaml").showers
+
+    @pytest.mark.parametrize("threshold", ["nan", "inf", "0", "-3", "much"])
+    def test_thresholds_that_are_none(self, jump, threshold, capsys):
+        """Are refused."""
+        with pytest.raises(SystemExit, match="2"):
+            main(["propose", str(jump), f"--threshold={threshold}"])
+        assert threshold in capsys.readouterr().err
+
+    def test_two_exposures_of_one_name(self, jump, sky, capsys):
+        """Would share a region file: the second is refused."""
+        Path("other").mkdir()
+        sky.model().save("other/x_jump.fits")
+        assert main(["propose", str(jump), "other/x_jump.fits", "-o", "regions"]) == 1
+        assert len(read_regions("regions/x_showers.yaml").candidates) == 1
+        assert (
+            "other/x_jump.fits: has the same region file as x_jump.fits" in capsys.readouterr().err
+        )
+
+    def test_a_bad_path_among_others(self, jump, capsys):
+        """Is told, and the others are searched."""
+        Path("empty").mkdir()
+        assert main(["propose", "empty", str(jump), "missing_jump.fits"]) == 1
+        assert Path("x_showers.yaml").exists()
+        errors = capsys.readouterr().err
+        assert (
+            "empty: found no exposure, expected files that end in _jump.fits, _ramp.fits" in errors
+        )
+        assert "missing_jump.fits" in errors
+
+    @pytest.mark.parametrize("name", ["x_jump.fits", "x_jump.fits/below", "new.yaml"])
+    def test_no_directory(self, jump, name, capsys):
+        """For the region files: said before anything is searched."""
+        assert main(["propose", str(jump), "-o", name]) == 1
+        assert "expected a directory for" in capsys.readouterr().err
 
     def test_elsewhere_and_directories(self, jump, capsys):
         """Region files go to a directory; of a directory every ramp is searched."""

@@ -467,3 +467,48 @@ def test_look_up_by_name(tmp_path):
         (tmp_path / name).touch()
     found = [path.name for path in find_regions("a", tmp_path)]
     assert found == ["a_showers.yml", "a_showers.asdf"]
+
+
+NOTED = """\
+# of the team
+format: showermask-1.0
+showers:  # all of them
+# above the first
+- {integration: 0, group: 3, x: 10.0, y: 10.0, a: 6.0, b: 6.0, theta: 0.0}  # the first
+# above the second: do not accept
+- integration: 0
+  group: 4  # or 5
+  x: 20.0
+  y: 10.0
+  a: 6.0
+  b: 6.0
+  theta: 0.0
+  status: rejected
+# the end
+"""
+
+
+def test_comments_go_with_their_entries(tmp_path):
+    """Where one is taken out, those of the next stay with it; those of the file stay too."""
+    path = tmp_path / "x.yaml"
+    path.write_text(NOTED)
+    regions = read_regions(path)
+    write_regions(path, replace(regions, showers=regions.showers[1:]))
+    lines = NOTED.splitlines()
+    assert path.read_text().splitlines() == [*lines[:3], *lines[5:]]
+
+
+def test_comments_stay_where_entries_are_added(tmp_path):
+    """Also of entries on one line, and of those that change."""
+    path = tmp_path / "x.yaml"
+    path.write_text(NOTED)
+    regions = read_regions(path)
+    first, second = regions.showers
+    new = replace(first, x=90.0, y=80.0, group=9, a=3.0, b=2.0, theta=40.0)
+    changed = replace(first, comment="seen")
+    write_regions(path, replace(regions, showers=(new, changed, second), reviewer="A"))
+    assert read_regions(path).showers == (new, changed, second)
+    text = path.read_text()
+    for comment in [line.partition("#")[2] for line in NOTED.splitlines() if "#" in line]:
+        assert f"#{comment}" in text
+    assert "theta: 0.0, comment: seen} # the first" in text

@@ -18,7 +18,7 @@ from starlette.testclient import TestClient
 from showermask import read_regions
 from showermask.flagging import footprints
 from showermask.review.server import TOKEN_HEADER, Review, make_app
-from showermask.review.worklist import find_work
+from showermask.worklist import find_work
 
 TOKEN = "secret"
 COMMAND = Path(sys.executable).with_name("showermask")

@@ -90,6 +90,10 @@ class Scene:
         """Return its flags."""
         return self.groupdq[integration, group, *box]
 
+    def pixel_dq_window(self, box: tuple[slice, slice]) -> NDArray[np.uint32]:
+        """Return flags of all groups: none."""
+        return np.zeros(self.data.shape[-2:], np.uint32)[box]
+
 
 def make_scene(
     seed: int,

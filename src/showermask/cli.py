@@ -146,30 +146,34 @@ def _add_propose(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     command.add_argument(
         "--threshold",
         metavar="S/N",
-        type=float,
-        default=6.0,
+        type=_above_zero,
+        default=5.8,
         help="signal-to-noise ratio from which on a glow is proposed (default: %(default)s)",
     )
     command.set_defaults(run=_propose)
 
 
-def _propose(options: argparse.Namespace) -> int:
-    from showermask.propose.proposing import propose_showers
-    from showermask.review.worklist import find_work
+def _above_zero(text: str) -> float:
+    value = float(text)
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"is {text}, expected a number above 0")
+    return value
 
-    if options.output_dir is not None:
-        options.output_dir.mkdir(parents=True, exist_ok=True)
-    code = 0
-    for path in options.exposures:
-        for item in find_work(path, options.output_dir):
-            try:
-                proposal = propose_showers(item.exposure, item.regions, threshold=options.threshold)
-                print(proposal.describe(), flush=True)
-            except ShowermaskError as error:  # the others may be better
-                code = 1
-                for problem in error.problems:
-                    print(f"showermask: {problem}", file=sys.stderr)
-    return code
+
+def _propose(options: argparse.Namespace) -> int:
+    from showermask.propose.proposing import find_ramps, propose_showers
+
+    work, failed = find_ramps(options.exposures, options.output_dir)
+    for path, regions in work:
+        try:
+            proposal = propose_showers(path, regions, threshold=options.threshold)
+        except ShowermaskError as error:  # the others may be better
+            failed += error.problems
+        else:
+            print(proposal.describe(), flush=True)
+    for problem in failed:
+        print(f"showermask: {problem}", file=sys.stderr)
+    return 1 if failed else 0
 
 
 def _add_review(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -216,7 +220,7 @@ def _add_review(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
 
 def _review(options: argparse.Namespace) -> int:
     from showermask.review.server import Review, serve
-    from showermask.review.worklist import find_work
+    from showermask.worklist import find_work
 
     work = find_work(options.exposure, options.regions)
     review = Review(work, reviewer=options.reviewer)

@@ -1,68 +1,174 @@
 """Bring a YAML text up to date without losing what people wrote around it.
 
-Comments, quoting and layout of entries that stay are kept. An entry of the list is taken for the
-same one if it is equal, else if it has the same geometry, else if it stands in the same place.
+Entries of the lists keep their text with all comments in and above it, and move as a whole. An
+entry is taken for the same one if it is equal, else if it has the same geometry, else if most of it
+is the same.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from io import StringIO
 from typing import Any
 
+import yaml
+
 __all__ = ["updated"]
 
-_GEOMETRY = ("integration", "group", "x", "y", "a", "b", "theta")
+_GEOMETRY = ("integration", "group", "x", "y", "a", "b", "theta", "mask")
 
 
-def updated(text: str, tree: Mapping[str, Any], *, entries: str) -> str:
+@dataclass(frozen=True)
+class _List:
+    """A list of entries in a text.
+
+    Parameters
+    ----------
+    key : str
+        Its key.
+    line : int
+        The line of the key.
+    column : int
+        Where its dashes are.
+    chunks : list of str
+        Text of each entry, with the comments above it.
+    values : list
+        What each says.
+    """
+
+    key: str
+    line: int
+    column: int
+    chunks: list[str]
+    values: list[Any]
+
+    @property
+    def end(self) -> int:
+        """The line after its last entry."""
+        return self.line + 1 + sum(chunk.count("\n") for chunk in self.chunks)
+
+
+def updated(text: str, tree: Mapping[str, Any], *, lists: Sequence[str]) -> str:
     """Return a YAML text with new values.
 
     Parameters
     ----------
     text : str
-        A mapping in YAML, one of whose values is a list of mappings.
+        A mapping in YAML, some of whose values are lists of mappings, one item to a line or more.
     tree : mapping
         What the text shall say.
-    entries : str
-        Key of the list.
+    lists : sequence of str
+        Keys of the lists.
 
     Returns
     -------
     str
         The new text.
     """
+    if not text.endswith("\n"):
+        text += "\n"
+    present = _find_lists(text, lists)
+    lines = text.splitlines(keepends=True)
+    for found in reversed(present):
+        key_line = lines[found.line]
+        after = key_line.index(":") + 1
+        lines[found.line : found.end] = [f"{key_line[:after]} []{key_line[after:]}"]
+    rest = {key: [] if key in lists else value for key, value in tree.items()}
+    text = _dump(_update_mapping(_load("".join(lines)), rest))
+    columns = {found.key: found for found in present}
+    out = []
+    for line in text.splitlines(keepends=True):
+        key = line.partition(":")[0]
+        if key in lists and tree[key]:
+            out.append(line.replace(" []", "", 1))
+            out += _chunks(columns.get(key), tree[key])
+        else:
+            out.append(line)
+    return "".join(out)
+
+
+def _find_lists(text: str, lists: Sequence[str]) -> list[_List]:
+    """Find the entries of lists in a text, in the order of the text."""
+    lines = text.splitlines(keepends=True)
+    found = []
+    root = yaml.compose(text, yaml.SafeLoader)
+    values = yaml.safe_load(text)
+    for key, node in root.value if isinstance(root, yaml.MappingNode) else ():
+        if key.value not in lists or not isinstance(node, yaml.SequenceNode) or node.flow_style:
+            continue
+        chunks, begin = [], key.end_mark.line + 1
+        for item in node.value:
+            end = _last_line(item) + 1
+            chunks.append("".join(lines[begin:end]))
+            begin = end
+        column = node.start_mark.column
+        found.append(_List(key.value, key.end_mark.line, column, chunks, values[key.value]))
+    return found
+
+
+def _last_line(node: yaml.Node) -> int:
+    """Return the last line that says anything: a block ends only where the next thing begins."""
+    if isinstance(node, yaml.CollectionNode) and not node.flow_style and node.value:
+        last = node.value[-1]
+        return _last_line(last[1] if isinstance(last, tuple) else last)
+    return int(node.end_mark.line)
+
+
+def _chunks(present: _List | None, entries: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the text of each entry: that of the old one that it continues, brought up to date."""
+    column = present.column if present else 0
+    old = present.values if present else []
+    kept = _match(old, entries)
+    chunks = []
+    for position, entry in enumerate(entries):
+        if position not in kept or present is None:
+            chunks.append(_indented(_dump([dict(entry)]), column))
+        elif old[kept[position]] == dict(entry):
+            chunks.append(present.chunks[kept[position]])
+        else:
+            document = _load(_indented(present.chunks[kept[position]], -column))
+            _update_mapping(document[0], entry)
+            chunks.append(_indented(_dump(document), column))
+    return chunks
+
+
+def _indented(text: str, columns: int) -> str:
+    """Return lines moved to the right, or to the left as far as they are empty there."""
+    lines = text.splitlines(keepends=True)
+    if columns >= 0:
+        return "".join(" " * columns + line if line.strip() else line for line in lines)
+    return "".join(line[min(-columns, len(line) - len(line.lstrip(" "))) :] for line in lines)
+
+
+def _yaml() -> Any:
     from ruamel.yaml import YAML
 
-    yaml = YAML()
-    yaml.preserve_quotes = True
-    yaml.width = 2**31 - 1
-    yaml.allow_unicode = True
-    document = yaml.load(text)
-    _update_mapping(document, {key: value for key, value in tree.items() if key != entries})
-    old, new = list(document[entries]), tree[entries]
-    kept = _match(old, new)
-    document[entries][:] = [
-        _update_mapping(old[kept[position]], entry) if position in kept else dict(entry)
-        for position, entry in enumerate(new)
-    ]
+    processor = YAML()
+    processor.preserve_quotes = True
+    processor.width = 2**31 - 1
+    processor.allow_unicode = True
+    return processor
+
+
+def _load(text: str) -> Any:
+    return _yaml().load(text)
+
+
+def _dump(document: Any) -> str:
     out = StringIO()
-    yaml.dump(document, out)
+    _yaml().dump(document, out)
     return out.getvalue()
 
 
 def _update_mapping(node: Any, values: Mapping[str, Any]) -> Any:
-    """Give a mapping new values, touching only what differs; lists of mappings are left alone."""
-    for key in [k for k in node if k not in values and not _is_entries(node[k])]:
+    """Give a mapping new values, touching only what differs."""
+    for key in [k for k in node if k not in values]:
         del node[key]
     for key, value in values.items():
         if key not in node or node[key] != value:
             node[key] = value
     return node
-
-
-def _is_entries(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(item, Mapping) for item in value)
 
 
 def _match(old: Sequence[Any], new: Sequence[Mapping[str, Any]]) -> dict[int, int]:
@@ -76,10 +182,16 @@ def _match(old: Sequence[Any], new: Sequence[Mapping[str, Any]]) -> dict[int, in
                 if found is not None:
                     kept[position] = found
                     free.remove(found)
-    for position in range(len(new)):
-        if position not in kept and position in free:
-            kept[position] = position
-            free.remove(position)
+    alike = sorted(
+        (-_likeness(old[i], new[position]), abs(i - position), position, i)
+        for position in range(len(new))
+        for i in free
+        if position not in kept and _likeness(old[i], new[position]) > 0.5
+    )
+    for _, _, position, i in alike:
+        if position not in kept and i in free:
+            kept[position] = i
+            free.remove(i)
     return kept
 
 
@@ -89,3 +201,10 @@ def _is_equal(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
 
 def _has_same_geometry(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     return all(one.get(key) == other.get(key) for key in _GEOMETRY)
+
+
+def _likeness(one: Mapping[str, Any], other: Mapping[str, Any]) -> float:
+    """Return the part of the keys of either that have the same value in both."""
+    keys = one.keys() | other.keys()
+    same = [key for key in keys if key in one and key in other and one[key] == other[key]]
+    return len(same) / len(keys)

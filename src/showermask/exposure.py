@@ -245,6 +245,9 @@ def check_whole(path: str | os.PathLike[str]) -> None:
     from astropy.io import fits
 
     file = Path(path)
+    if file.exists() and not file.is_file():
+        kind = "a directory" if file.is_dir() else "not a regular file"
+        raise ExposureError(f"{file}: is {kind}, expected an exposure (FITS)")
     if file.suffix != ".fits":
         return
     try:

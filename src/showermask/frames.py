@@ -24,12 +24,13 @@ __all__ = ["FrameReader", "PixelRamp"]
 
 @dataclass(frozen=True)
 class _Plane:
-    """Where an image lies in the file: offset, shape, type on disk and unsigned offset."""
+    """Where an image lies in the file, and how it is written."""
 
     offset: int
     shape: tuple[int, ...]
     dtype: np.dtype[np.generic]
     is_unsigned: bool
+    is_compressed: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +76,27 @@ class FrameReader:
             wanted = "GROUPDQ" if self.exposure.product is Product.RAMP else "DQ"
             self._dq = _find_plane(hdus[wanted]) if wanted in hdus else None
             self._pixel_dq = _find_plane(hdus["PIXELDQ"]) if "PIXELDQ" in hdus else None
+        self._check_planes()
         self._file = os.open(self.path, os.O_RDONLY)
+
+    def _check_planes(self) -> None:
+        """Refuse a file whose flags are not those of its data, or whose images are compressed."""
+        shape = self._science.shape
+        for name, plane, expected in (
+            ("SCI", self._science, shape),
+            ("DQ", self._dq, shape),
+            ("PIXELDQ", self._pixel_dq, shape[-2:]),
+        ):
+            if plane is None:
+                continue
+            if plane.is_compressed:
+                raise ExposureError(
+                    f"{self.path}: {name} is compressed; expected plain images (funpack)"
+                )
+            if plane.shape != expected:
+                raise ExposureError(
+                    f"{self.path}: {name} has shape {plane.shape}, expected {expected} as the data"
+                )
 
     def close(self) -> None:
         """Close the file."""
@@ -150,6 +171,24 @@ class FrameReader:
         if self._dq is None:
             return np.zeros([part.stop - part.start for part in box], np.uint8)
         flags: NDArray[np.unsignedinteger] = self._read(self._dq, integration, group, box)
+        return flags
+
+    def pixel_dq_window(self, box: tuple[slice, slice]) -> NDArray[np.unsignedinteger]:
+        """Read part of the flags that pixels have for all of the exposure.
+
+        Parameters
+        ----------
+        box : tuple of slice
+            Rows and columns, with both ends.
+
+        Returns
+        -------
+        `numpy.ndarray`
+            ``(rows, columns)`` uint32; zeros where the file has no PIXELDQ.
+        """
+        if self._pixel_dq is None:
+            return np.zeros([part.stop - part.start for part in box], np.uint32)
+        flags: NDArray[np.unsignedinteger] = self._read(self._pixel_dq, 0, 0, box)
         return flags
 
     def difference(self, integration: int, group: int) -> NDArray[np.float32]:
@@ -270,6 +309,7 @@ def _find_plane(hdu: fits.ImageHDU) -> _Plane:
         shape=tuple(hdu.shape),
         dtype=np.dtype(dtype),
         is_unsigned=header.get("BZERO", 0) > 0,
+        is_compressed=isinstance(hdu, fits.CompImageHDU),
     )
 
 

@@ -299,7 +299,7 @@ def _yaml_text(file: Path, tree: dict[str, Any]) -> str:
         present = data.decode("utf-8")
         if len(data) > MAX_SIZE or "#" not in present.removeprefix(_HEADING):
             return plain
-        text = updated(present, tree, entries="showers")
+        text = updated(present, tree, lists=("showers",))
         # What is kept of somebody's layout must not change what the file says.
         return text if strictyaml.load(text.encode()) == (tree, []) else plain
     except Exception:  # noqa: BLE001  # whatever is wrong with the old file, the new one is right

@@ -12,7 +12,10 @@ from typing import Any, TypeGuard
 from showermask.ellipse import Ellipse
 from showermask.exceptions import ShowerError
 
-__all__ = ["Shower", "Status"]
+__all__ = ["CORRECTED", "PROPOSED", "Shower", "Status"]
+
+#: What ``source`` says of what ``propose`` has found, and of what a person has corrected since.
+PROPOSED, CORRECTED = "propose", "propose, corrected"
 
 
 class Status(StrEnum):

@@ -27,7 +27,7 @@ class TimeFilters:
         ``(nfilters,)``: decay time in s.
     shape : `numpy.ndarray`
         ``(nfilters, ndiff)``: the glow itself, 1 at its strongest.
-    inflation : `numpy.ndarray`
+    coloured : `numpy.ndarray`
         ``(nfilters,)``: variance of the filtered noise, in units of that of white noise.
     """
 
@@ -35,7 +35,24 @@ class TimeFilters:
     onset: NDArray[np.intp]
     decay: NDArray[np.float64]
     shape: NDArray[np.float64]
-    inflation: NDArray[np.float64]
+    coloured: NDArray[np.float64]
+
+    def inflation(self, which: int | slice, read_part: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Return the variance of filtered noise, in units of that of white noise.
+
+        Parameters
+        ----------
+        which : int or slice
+            Filters.
+        read_part : `numpy.ndarray`
+            Part of the noise that is correlated as that of a typical bin; the rest is white.
+
+        Returns
+        -------
+        `numpy.ndarray`
+            For a slice ``(nfilters, *read_part.shape)``, for one filter without the first axis.
+        """
+        return 1 + np.multiply.outer(self.coloured[which] - 1, read_part)
 
 
 def make_filters(
@@ -76,19 +93,26 @@ def make_filters(
     free = shape - part[:, np.newaxis] * constant
     weights = free @ inverse
     # A glow that fills all differences, or none, is no change at all.
-    size = np.sqrt(np.einsum("ij,jk,ik->i", weights, covariance, weights))
+    size = np.sqrt(_variance(weights, correlation))
     peak = shape.max(axis=1)
     useful = (peak > 0.2) & (size > 1e-3)
     weights, shape = weights[useful], shape[useful] / peak[useful, np.newaxis]
-    coloured = np.einsum("ij,jk,ik->i", weights, covariance, weights)
+    coloured = _variance(weights, correlation)
     white = np.sum(weights**2, axis=1)
     return TimeFilters(
         weights=(weights / np.sqrt(coloured)[:, np.newaxis]).astype(np.float32),
         onset=np.array(onsets)[useful],
         decay=np.array(decays)[useful],
         shape=shape,
-        inflation=coloured / white,
+        coloured=coloured / white,
     )
+
+
+def _variance(weights: NDArray[np.float64], correlation: float) -> NDArray[np.float64]:
+    """Return the variance of noise of variance 1, filtered."""
+    neighbours = np.sum(weights[:, 1:] * weights[:, :-1], axis=1)
+    variance: NDArray[np.float64] = np.sum(weights**2, axis=1) + 2 * correlation * neighbours
+    return variance
 
 
 def _glow(ndiff: int, onset: int, step: float) -> NDArray[np.float64]:

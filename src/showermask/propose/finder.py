@@ -9,19 +9,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from showermask.ellipse import Ellipse
+from showermask.propose.differences import Frames
+from showermask.propose.drifts import read_course
 from showermask.propose.extent import best_last_group
 from showermask.propose.filters import TimeFilters, make_filters
-from showermask.propose.residuals import BIN, Frames, Residuals, read_course, read_residuals
+from showermask.propose.residuals import BIN, Residuals, read_residuals
 from showermask.propose.search import Peak, find_peaks
 from showermask.propose.shape import LARGEST, Glow, measure_glow
-from showermask.shower import Shower, Status
+from showermask.shower import PROPOSED, Shower, Status
 
-__all__ = ["MIN_GROUPS", "SOURCE", "THRESHOLD", "find_candidates"]
+__all__ = ["MIN_GROUPS", "THRESHOLD", "find_candidates"]
 
-#: What ``source`` says of showers found here.
-SOURCE = "propose"
 #: Signal-to-noise ratio from which on a glow is proposed.
-THRESHOLD = 6.0
+THRESHOLD = 5.8
 
 #: With fewer groups, of which two are not used, there is no course in time.
 MIN_GROUPS = 6
@@ -37,7 +37,7 @@ _MOST_BLIND = 0.4
 _THINNEST = 0.15
 #: What fills more of the frame can't be told from what the frame has in common.
 _LARGEST_PART = 0.15
-_COMMON_AREA, _AREA_POWER = 100.0, 0.3  # pixels
+_COMMON_AREA, _AREA_POWER = 100.0, 0.45  # pixels
 #: On a source of so many times the noise, a glow has to stand out so much more.
 _ON_SOURCE, _SOURCE_FACTOR = 5.0, 2.0
 #: A glow goes on beyond its ellipse, to so many times its size.
@@ -96,11 +96,13 @@ def _of_integration(
         if _is_taken(peak, int(filters.onset[peak.filter]), found):
             continue
         glow = measure_glow(residuals, filters, peak)
-        if glow is None or not _is_believed(glow, threshold, residuals.frame):
+        if glow is None or not _is_believed(glow, min(threshold, THRESHOLD), residuals.frame):
             continue
         found.append((glow, int(filters.onset[glow.filter])))
         _blank(residuals, glow)
-    for glow, _ in sorted(found, key=lambda item: -item[0].significance):
+    # A higher threshold takes some of what is found with the usual one, and finds nothing else.
+    believed = [glow for glow, _ in found if _is_believed(glow, threshold, residuals.frame)]
+    for glow in sorted(believed, key=lambda glow: -glow.significance):
         yield _shower(glow, integration, filters, correlation, valid)
 
 
@@ -189,6 +191,6 @@ def _shower(
         b=round(e.b, 1),
         theta=round(e.theta % 180, 1),
         status=Status.CANDIDATE,
-        source=SOURCE,
+        source=PROPOSED,
         score=round(glow.significance, 1),
     )

@@ -3,24 +3,46 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from showermask.propose.finder import SOURCE
 from showermask.regionfile import RegionFile
-from showermask.shower import Shower, Status
+from showermask.shower import PROPOSED, Shower, Status
 
-__all__ = ["is_same", "merge_candidates"]
+__all__ = ["Merged", "is_same", "merge_candidates"]
 
-#: The onset of a glow is found to so many groups.
-_GROUPS = 3
+#: The onset of a glow is known to so many groups, or so many seconds where that is more.
+_GROUPS, _SECONDS = 3, 8.0
+#: What one person draws larger than another; beyond it, two ellipses mean different things.
+_AREAS = 9.0
 
 
-def merge_candidates(regions: RegionFile, found: Sequence[Shower]) -> tuple[RegionFile, int]:
+@dataclass(frozen=True, kw_only=True)
+class Merged:
+    """What became of a region file.
+
+    Parameters
+    ----------
+    regions : RegionFile
+        The file as it should be.
+    new : int
+        Number of candidates that no entry was known for.
+    gone : int
+        Number of candidates of an earlier run that are not found any more.
+    """
+
+    regions: RegionFile
+    new: int
+    gone: int
+
+
+def merge_candidates(
+    regions: RegionFile, found: Sequence[Shower], *, group_time: float | None = None
+) -> Merged:
     """Merge candidates into a region file.
 
-    Entries that a person has accepted, rejected, drawn or commented on stay as they are. Candidates
-    of an earlier run are replaced: by the same shower as it is found now, in the same place of the
-    file, or by nothing. What is found again of the others is left out.
+    No entry is changed, and entries that a person has accepted, rejected, drawn, corrected on the
+    review page or commented on stay. Candidates of an earlier run that are not found any more go;
+    what is found and not in the file comes last.
 
     Parameters
     ----------
@@ -28,44 +50,51 @@ def merge_candidates(regions: RegionFile, found: Sequence[Shower]) -> tuple[Regi
         The file as it is.
     found : sequence of Shower
         Candidates of all integrations.
+    group_time : float, optional
+        Time between groups in s.
 
     Returns
     -------
-    regions : RegionFile
-        The file as it should be.
-    new : int
-        Number of candidates that no entry was known for.
+    Merged
+        The file as it should be, and what is new and gone.
     """
-    decided = [entry for entry in regions.showers if not _is_ours(entry)]
-    left = [shower for shower in found if not any(is_same(shower, s) for s in decided)]
-    merged: list[Shower] = []
+    kept = []
+    known: set[int] = set()
     for entry in regions.showers:
-        if not _is_ours(entry):
-            merged.append(entry)
-            continue
-        again = next((shower for shower in left if is_same(shower, entry)), None)
-        if again is not None:
-            left.remove(again)
-            merged.append(again)
-    return replace(regions, showers=(*merged, *left)), len(left)
+        same = {i for i, s in enumerate(found) if is_same(s, entry, group_time=group_time)}
+        if same or not _is_ours(entry):
+            kept.append(entry)
+            known |= same
+    new = [shower for i, shower in enumerate(found) if i not in known]
+    return Merged(
+        regions=replace(regions, showers=(*kept, *new)),
+        new=len(new),
+        gone=len(regions.showers) - len(kept),
+    )
 
 
-def is_same(one: Shower, other: Shower) -> bool:
+def is_same(one: Shower, other: Shower, *, group_time: float | None = None) -> bool:
     """Tell whether two entries mean the same shower.
 
     Parameters
     ----------
     one, other : Shower
         The entries.
+    group_time : float, optional
+        Time between groups in s.
 
     Returns
     -------
     bool
-        Whether they begin together, and the centre of either lies in the other.
+        Whether they begin together, and the centre of either lies in the other, which is not so
+        much larger that it must be something else.
     """
+    late = max(_GROUPS, _SECONDS / group_time) if group_time else _GROUPS
+    areas = sorted((one.a * one.b, other.a * other.b))
     return (
         one.integration == other.integration
-        and abs(one.group - other.group) <= _GROUPS
+        and abs(one.group - other.group) <= late
+        and areas[1] <= _AREAS * areas[0]
         and (_holds(one, other) or _holds(other, one))
     )
 
@@ -76,4 +105,4 @@ def _holds(outer: Shower, inner: Shower) -> bool:
 
 def _is_ours(entry: Shower) -> bool:
     """Tell whether an entry is a candidate of ours that nobody has touched."""
-    return entry.status is Status.CANDIDATE and entry.source == SOURCE and entry.comment is None
+    return entry.status is Status.CANDIDATE and entry.source == PROPOSED and entry.comment is None

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from showermask.exceptions import ExposureError
+from showermask.exceptions import ExposureError, OutputError, ShowermaskError
 from showermask.exposure import Exposure, Product
 from showermask.frames import FrameReader
 from showermask.propose.finder import MIN_GROUPS, find_candidates
 from showermask.propose.merging import merge_candidates
-from showermask.regionfile import RegionFile, read_regions, write_regions
+from showermask.regionfile import SUFFIXES, RegionFile, read_regions, write_regions
 from showermask.shower import Shower
+from showermask.worklist import find_work
 
-__all__ = ["Proposal", "propose_showers"]
+__all__ = ["Proposal", "find_ramps", "propose_showers"]
+
+#: Group times in s that make sense: MIRI's are 0.05 (SUB64-like subarrays) to 24 (SLOWR1), and
+#: groups of several frames are longer.
+_SHORTEST_GROUP, _LONGEST_GROUP = 0.01, 1000.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +35,8 @@ class Proposal:
         All that was found.
     new : int
         How many of them the region file did not have yet.
+    gone : int
+        How many candidates of an earlier run are not found any more, and were taken out.
     regions : `~pathlib.Path`
         The region file.
     is_written : bool
@@ -37,19 +46,76 @@ class Proposal:
     exposure: str
     found: tuple[Shower, ...]
     new: int
+    gone: int
     regions: Path
     is_written: bool
 
     def describe(self) -> str:
         """Return a line for people."""
+        gone = f", {self.gone} of before not found again and taken out" if self.gone else ""
         if not self.found:
-            return f"{self.exposure}: no candidates"
+            return f"{self.exposure}: no candidates{gone}"
         scores = [shower.score or 0.0 for shower in self.found]
         noun = "candidate" if len(self.found) == 1 else "candidates"
         return (
             f"{self.exposure}: {len(self.found)} {noun}, S/N {min(scores):.1f} to "
-            f"{max(scores):.1f}, {self.new} new, in {self.regions}"
+            f"{max(scores):.1f}, {self.new} new{gone}, in {self.regions}"
         )
+
+
+def find_ramps(
+    paths: Sequence[Path], output: Path | None
+) -> tuple[list[tuple[Path, Path]], list[str]]:
+    """List the ramps to be searched, each with its region file.
+
+    Parameters
+    ----------
+    paths : sequence of `~pathlib.Path`
+        Exposures, or directories of them.
+    output : `~pathlib.Path` or None
+        Directory of the region files, made if need be; beside each exposure without it.
+
+    Returns
+    -------
+    work : list of tuple of `~pathlib.Path`
+        Exposure and region file.
+    problems : list of str
+        What is wrong with some of the paths; the others are in the list.
+
+    Raises
+    ------
+    OutputError
+        When there can't be such a directory.
+    """
+    if output is not None:
+        _make_folder(output)
+    work: dict[Path, Path] = {}
+    problems: list[str] = []
+    for path in paths:
+        try:
+            items = find_work(path, output, kinds=("jump", "ramp"))
+        except ShowermaskError as error:
+            problems += error.problems
+            continue
+        for item in items:
+            other = work.setdefault(item.regions, item.exposure)
+            if other.resolve() != item.exposure.resolve():
+                problems.append(
+                    f"{item.exposure}: has the same region file as {other}, {item.regions}; "
+                    "propose for one of them, or with another --output-dir"
+                )
+    return [(exposure, regions) for regions, exposure in work.items()], problems
+
+
+def _make_folder(folder: Path) -> None:
+    if folder.suffix in SUFFIXES:
+        raise OutputError(f"{folder}: is the name of a region file, expected a directory for them")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(
+            f"{folder}: can't be made ({error.strerror}), expected a directory for region files"
+        ) from error
 
 
 def propose_showers(path: Path, regions: Path, *, threshold: float) -> Proposal:
@@ -73,7 +139,11 @@ def propose_showers(path: Path, regions: Path, *, threshold: float) -> Proposal:
     ------
     ShowermaskError
         When the exposure can't be searched, or the region file is not its own.
+    ValueError
+        When the threshold is not a number above 0.
     """
+    if not 0 < threshold < math.inf:
+        raise ValueError(f"threshold is {threshold}, expected a number above 0")
     with FrameReader(path) as reader:
         exposure = reader.exposure
         group_time = _group_time(exposure, path)
@@ -83,12 +153,17 @@ def propose_showers(path: Path, regions: Path, *, threshold: float) -> Proposal:
         found = tuple(
             find_candidates(reader, exposure.frame, group_time=group_time, threshold=threshold)
         )
-    merged, new = merge_candidates(present or _new(exposure), found)
-    is_written = bool(merged.showers) if present is None else merged != present
+    merged = merge_candidates(present or _new(exposure), found, group_time=group_time)
+    is_written = bool(merged.new or merged.gone)
     if is_written:
-        write_regions(regions, replace(merged, path=None, sha256=None))
+        write_regions(regions, replace(merged.regions, path=None, sha256=None))
     return Proposal(
-        exposure=exposure.name, found=found, new=new, regions=regions, is_written=is_written
+        exposure=exposure.name,
+        found=found,
+        new=merged.new,
+        gone=merged.gone,
+        regions=regions,
+        is_written=is_written,
     )
 
 
@@ -109,9 +184,14 @@ def _group_time(exposure: Exposure, path: Path) -> float:
             f"{path}: has {exposure.ngroups} groups, expected at least {MIN_GROUPS} to tell a glow "
             "that fades from a source"
         )
-    if not exposure.group_time:
-        raise ExposureError(f"{path}: has no group time (TGROUP), expected it in s")
-    return exposure.group_time
+    group_time = exposure.group_time
+    if group_time is None or not _SHORTEST_GROUP <= group_time <= _LONGEST_GROUP:
+        found = "no" if group_time is None else f"{group_time:g} s as"
+        raise ExposureError(
+            f"{path}: has {found} group time (TGROUP), expected {_SHORTEST_GROUP:g} to "
+            f"{_LONGEST_GROUP:g} s"
+        )
+    return group_time
 
 
 def _new(exposure: Exposure) -> RegionFile:

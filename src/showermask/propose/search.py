@@ -67,11 +67,11 @@ def find_peaks(residuals: Residuals, filters: TimeFilters, threshold: float) -> 
     """
     peaks: list[Peak] = []
     weighted = residuals.values * residuals.weights
-    weights = residuals.weights
+    weights, read_part = residuals.weights, residuals.read_part
     for level in range(_LEVELS):
         if min(weights.shape[1:]) < _LEAST_BINS:
             break
-        best, which, widths = _strongest(weighted, weights, filters)
+        best, which, widths = _strongest(weighted, weights, read_part, filters)
         bin_size = BIN ** (level + 1)
         for row, column in _maxima(best, threshold):
             peaks.append(
@@ -85,11 +85,15 @@ def find_peaks(residuals: Residuals, filters: TimeFilters, threshold: float) -> 
                 )
             )
         weighted, weights = sum_bins(weighted), sum_bins(weights)
+        read_part = sum_bins(read_part[np.newaxis])[0] / BIN**2
     return sorted(peaks, key=lambda peak: -peak.significance)
 
 
 def _strongest(
-    weighted: NDArray[np.float32], weights: NDArray[np.float32], filters: TimeFilters
+    weighted: NDArray[np.float32],
+    weights: NDArray[np.float32],
+    read_part: NDArray[np.float32],
+    filters: TimeFilters,
 ) -> tuple[NDArray[np.float32], NDArray[np.intp], NDArray[np.float64]]:
     """Return, for each bin, the highest significance of all filters, and which filter it is.
 
@@ -109,7 +113,7 @@ def _strongest(
         rows = filters.weights[start : start + _CHUNK]
         found = rows @ signal
         noise = (rows**2) @ power
-        noise *= filters.inflation[start : start + _CHUNK, np.newaxis]
+        noise *= filters.inflation(slice(start, start + _CHUNK), read_part.ravel())
         np.sqrt(noise, out=noise)
         # Where most differences are flagged, what is left is not what the filter was made for.
         np.divide(found, noise, out=found, where=noise > 0)

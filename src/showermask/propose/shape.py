@@ -87,7 +87,8 @@ def measure_glow(residuals: Residuals, filters: TimeFilters, peak: Peak) -> Glow
     which = peak.filter
     window = _window(residuals, peak, reach=6.0)
     values, weights = residuals.values[:, *window], residuals.weights[:, *window]
-    signal, power = _filtered(values, weights, filters, which)
+    read_part = residuals.read_part[window]
+    signal, power = _filtered(values, weights, filters, which, read_part)
     ellipse = _contour(signal, power, peak, window)
     if ellipse is None:
         return None
@@ -98,7 +99,7 @@ def measure_glow(residuals: Residuals, filters: TimeFilters, peak: Peak) -> Glow
             return None
         curve, errors = _light_curve(values, weights, inside)
         which = _best_filter(curve, errors, filters)
-        signal, power = _filtered(values, weights, filters, which)
+        signal, power = _filtered(values, weights, filters, which, read_part)
     mask = _soft_mask(ellipse, window)
     significance = (
         float(np.sum(mask * signal) / math.sqrt(np.sum(mask**2 * power) or 1.0)) / peak.excess
@@ -137,12 +138,16 @@ def _window(residuals: Residuals, peak: Peak, reach: float) -> tuple[slice, slic
 
 
 def _filtered(
-    values: NDArray[np.float32], weights: NDArray[np.float32], filters: TimeFilters, which: int
+    values: NDArray[np.float32],
+    weights: NDArray[np.float32],
+    filters: TimeFilters,
+    which: int,
+    read_part: NDArray[np.float32],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return signal and variance of each bin."""
     coefficients = filters.weights[which].astype(float)
     signal = np.tensordot(coefficients, values * weights, 1)
-    power = np.tensordot(coefficients**2, weights, 1) * filters.inflation[which]
+    power = np.tensordot(coefficients**2, weights, 1) * filters.inflation(which, read_part)
     return signal, power
 
 
@@ -211,10 +216,13 @@ def _best_aperture(
 ) -> Ellipse:
     """Return the ellipse near another in which the signal stands out most."""
     largest, smallest = LARGEST / BIN, _SMALLEST / BIN
+    first_bin = window[1].start, window[0].start
+    last_bin = window[1].stop - 1, window[0].stop - 1
 
     def ellipse(p: NDArray[np.float64]) -> Ellipse:
         a, b = np.clip(np.exp(p[2:4]), smallest, largest)
-        return Ellipse(x=p[0], y=p[1], a=float(a), b=float(b), theta=math.degrees(p[4]))
+        x, y = np.clip(p[:2], first_bin, last_bin)
+        return Ellipse(x=float(x), y=float(y), a=float(a), b=float(b), theta=math.degrees(p[4]))
 
     def lost(p: NDArray[np.float64]) -> float:
         mask = _soft_mask(ellipse(p), window)
@@ -260,7 +268,7 @@ def _best_filter(
 ) -> int:
     weight = np.where(np.isfinite(errors), 1 / errors**2, 0.0)
     found = filters.weights @ (curve * weight)
-    noise = np.sqrt((filters.weights**2) @ weight * filters.inflation)
+    noise = np.sqrt((filters.weights**2) @ weight * filters.coloured)
     return int(
         np.argmax(np.divide(found, noise, out=np.full_like(found, -np.inf), where=noise > 0))
     )

@@ -43,9 +43,9 @@ from showermask.flagging import footprints
 from showermask.frames import FrameReader
 from showermask.review.encoding import CODE_SCALE, LINEAR_MADS, compress, encode_frame
 from showermask.review.session import ChangedOnDiskError, ReviewSession, StaleError
-from showermask.review.worklist import WorkItem
 from showermask.shower import Shower
 from showermask.slopes import mask_effect
+from showermask.worklist import WorkItem
 
 
 class _Count(Convertor[int]):

@@ -16,7 +16,7 @@ from typing import Any
 from showermask.exceptions import RegionFileError, ShowermaskError
 from showermask.exposure import Exposure
 from showermask.regionfile import RegionFile, read_regions, write_regions
-from showermask.shower import Shower, Status
+from showermask.shower import CORRECTED, PROPOSED, Shower, Status
 
 __all__ = ["ChangedOnDiskError", "Mark", "ReviewSession", "StaleError"]
 
@@ -154,7 +154,11 @@ class ReviewSession:
             The revision that the change was made to.
         """
         self._check_revision(revision)
-        shower = Shower.from_mapping({**self._find(mark_id).shower.to_mapping(), **changes})
+        before = self._find(mark_id).shower
+        shower = Shower.from_mapping({**before.to_mapping(), **changes})
+        same = replace(before, status=shower.status, comment=shower.comment)
+        if before.source == PROPOSED and shower != same:
+            shower = replace(shower, source=CORRECTED)  # so that a second run leaves it alone
         self._check_fits(shower)
         self._change(tuple(Mark(m.id, shower) if m.id == mark_id else m for m in self.marks))
 

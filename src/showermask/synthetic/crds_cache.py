@@ -50,6 +50,8 @@ class Detector:
         Gain in electrons per DN.
     readnoise : float
         Read noise of a correlated double sample, in DN, as the readnoise reference file has it.
+    has_reference_columns : bool
+        Whether the first and last four columns of the detector, which see no light, are flagged.
     """
 
     ny: int
@@ -61,6 +63,7 @@ class Detector:
     readpatt: str = "FASTR1"
     gain: float = 4.0
     readnoise: float = 6.0
+    has_reference_columns: bool = False
 
 
 def build_cache(directory: Path, detector: Detector) -> Path:
@@ -228,7 +231,7 @@ def _reference_models(detector: Detector) -> Iterator[tuple[str, Any]]:
         "readnoise",
         _described(datamodels.ReadnoiseModel(data=flat(detector.readnoise)), detector),
     )
-    yield "mask", _described(datamodels.MaskModel(dq=no_flags), detector)
+    yield "mask", _described(datamodels.MaskModel(dq=_mask(detector)), detector)
     yield (
         "saturation",
         _described(datamodels.SaturationModel(data=flat(60000.0), dq=no_flags), detector),
@@ -261,6 +264,19 @@ def _reference_models(detector: Detector) -> Iterator[tuple[str, Any]]:
         ],
     )
     yield "rscd", _described(rscd, detector, has_subarray=False)
+
+
+def _mask(detector: Detector) -> Any:
+    """Return the flags of pixels, ``(ny, nx)`` uint32."""
+    import numpy as np
+    from stdatamodels.jwst.datamodels import dqflags
+
+    flags = np.zeros((detector.ny, detector.nx), np.uint32)
+    if detector.has_reference_columns:
+        columns = detector.xstart + np.arange(detector.nx)
+        is_reference = (columns <= 4) | (columns > 1028)
+        flags[:, is_reference] = dqflags.pixel["REFERENCE_PIXEL"] | dqflags.pixel["DO_NOT_USE"]
+    return flags
 
 
 def _described(model: Any, detector: Detector, *, has_subarray: bool = True) -> Any:

@@ -225,13 +225,18 @@ function byScore() {
 }
 
 async function acceptAbove() {
-  const limit = Number($("above").value);
-  const chosen = byScore().filter((shower) => (shower.score ?? 0) >= limit);
+  const limit = $("above").valueAsNumber;
+  if (Number.isNaN(limit)) {
+    notice("Give the S/N from which on candidates are to be accepted.");
+    return;
+  }
+  const chosen = byScore().filter((shower) => shower.score >= limit); // none without a score
   if (!chosen.length) {
     notice(`No candidate has an S/N of ${limit} or more.`);
     return;
   }
-  await change("status", { ids: chosen.map((shower) => shower.id), status: "accepted" });
+  const ids = chosen.map((shower) => shower.id);
+  if (!(await change("status", { ids, status: "accepted" }))) return;
   notice(`Accepted ${chosen.length} with an S/N of ${limit} or more; Undo (U) takes it back.`);
 }
 

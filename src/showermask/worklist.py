@@ -1,9 +1,9 @@
-"""The exposures to be reviewed, and where their region files are."""
+"""The exposures that there are, and where their region files are."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,8 +54,10 @@ class WorkItem:
         return {"state": state, "candidates": candidates, "accepted": len(regions.accepted)}
 
 
-def find_work(path: Path, regions: Path | None = None) -> list[WorkItem]:
-    """List what there is to review.
+def find_work(
+    path: Path, regions: Path | None = None, *, kinds: Sequence[str] = PRODUCT_KINDS
+) -> list[WorkItem]:
+    """List the exposures in a directory, or one, with their region files.
 
     Parameters
     ----------
@@ -64,6 +66,8 @@ def find_work(path: Path, regions: Path | None = None) -> list[WorkItem]:
     regions : `~pathlib.Path`, optional
         The region file, or the directory where region files are and go; beside each exposure
         without it, or in the working directory where that can't be written to.
+    kinds : sequence of str, optional
+        Suffixes of the products of a directory to take, the preferred one first.
 
     Returns
     -------
@@ -73,16 +77,16 @@ def find_work(path: Path, regions: Path | None = None) -> list[WorkItem]:
     Raises
     ------
     ExposureError
-        When there is nothing to review, or one region file is given for several exposures.
+        When there is no exposure, or one region file is given for several exposures.
     """
     if regions is not None and not regions.is_dir():
         _refuse_no_region_file(regions)
     if not path.is_dir():
         return [WorkItem(path, _regions_of(path, regions))]
-    chosen = _best_products(path.iterdir())
+    chosen = _best_products(path.iterdir(), kinds)
     if not chosen:
-        kinds = ", ".join(f"_{kind}.fits" for kind in PRODUCT_KINDS)
-        raise ExposureError(f"{path}: found no exposure, expected files that end in {kinds}")
+        expected = ", ".join(f"_{kind}.fits" for kind in kinds)
+        raise ExposureError(f"{path}: found no exposure, expected files that end in {expected}")
     if regions is not None and not regions.is_dir():
         raise ExposureError(
             f"{regions}: is one region file for {len(chosen)} exposures, expected a directory"
@@ -98,13 +102,13 @@ def _refuse_no_region_file(regions: Path) -> None:
         )
 
 
-def _best_products(files: Iterable[Path]) -> list[Path]:
+def _best_products(files: Iterable[Path], kinds: Sequence[str]) -> list[Path]:
     """Return the preferred product of each exposure."""
     best: dict[str, tuple[int, Path]] = {}
     for file in sorted(files):
         kind = product_kind(file)
-        if kind is not None:
-            candidate = PRODUCT_KINDS.index(kind), file
+        if kind in kinds:
+            candidate = kinds.index(kind), file
             best[product_root(file)] = min(candidate, best.get(product_root(file), candidate))
     return [best[root][1] for root in sorted(best)]
 
