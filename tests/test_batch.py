@@ -712,6 +712,7 @@ class TestPreview:
         assert line.split()[1:] == [
             "jump",
             "2",
+            "0",
             str(early + late),
             f"{max(early, late) / (32 * 40):.3%}",
             f"{seconds:.1f}",

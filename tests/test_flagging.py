@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from showermask import Shower
-from showermask.exceptions import FlagError, MaskTooLargeError, ShowerError
+from showermask.exceptions import EntryError, FlagError, MaskTooLargeError
 from showermask.flagging import (
     are_set,
     bits_of,
@@ -131,15 +131,15 @@ def test_planes_of_any_layout_are_written_in_place(shower):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"integration": 2}, r"showers\[0\].integration is 2, .* integrations 0 to 1"),
-        ({"group": 6}, r"showers\[0\].group is 6, but the exposure has groups 0 to 5"),
-        ({"last_group": 6}, r"showers\[0\].last_group is 6, .* groups 0 to 5"),
+        ({"integration": 2}, r"entries\[0\].integration is 2, .* integrations 0 to 1"),
+        ({"group": 6}, r"entries\[0\].group is 6, but the exposure has groups 0 to 5"),
+        ({"last_group": 6}, r"entries\[0\].last_group is 6, .* groups 0 to 5"),
     ],
 )
 def test_out_of_range_does_not_wrap(change, message):
     """An integration or group beyond the plane is an error."""
     entry = {"integration": 0, "group": 0, "x": 2, "y": 2, "a": 1, "b": 1, "theta": 0}
-    with pytest.raises(ShowerError, match=message):
+    with pytest.raises(EntryError, match=message):
         footprints([Shower(**{**entry, **change})], RAMP)
 
 

@@ -1,9 +1,11 @@
 """Region files: what is read, what is written, and every way in which one can be wrong."""
 
+import hashlib
 import os
 import stat
 import time
 from dataclasses import replace
+from importlib import resources
 
 import asdf
 import numpy as np
@@ -12,10 +14,11 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from showermask import RegionFile, Shower, Status, read_regions, write_regions
+from showermask import PixelRegion, RegionFile, Shower, Status, read_regions, write_regions
 from showermask.exceptions import OutputError, RegionFileError
+from showermask.maskfile import write_mask
 from showermask.regionfile import MAX_SIZE, find_regions
-from showermask.regionschema import load_schema
+from showermask.regionschema import FORMATS, load_schema
 
 SMALLEST = "{integration: 0, group: 12, x: 512.5, y: 400.0, a: 35.0, b: 22.0, theta: 30.0}"
 FULL = """\
@@ -60,9 +63,23 @@ showers = st.builds(
     source=st.none() | texts,
     score=st.none() | numbers,
 )
+spans = st.integers(0, 23) | st.tuples(st.integers(0, 11), st.integers(11, 23)) | st.just("all")
+pixel_regions = st.builds(
+    PixelRegion,
+    x=spans,
+    y=spans,
+    integration=st.none() | st.integers(0, 3),
+    group=st.none() | st.integers(0, 9),
+    last_group=st.none() | st.just(9),
+    status=st.sampled_from(list(Status)),
+    flags=st.none() | st.lists(st.sampled_from(["JUMP_DET", "HOT"]), min_size=1).map(tuple),
+    comment=st.none() | texts,
+    source=st.none() | texts,
+)
 region_files = st.builds(
     RegionFile,
     showers=st.lists(showers, max_size=4).map(tuple),
+    pixels=st.lists(pixel_regions, max_size=3).map(tuple),
     exposure=st.none() | texts,
     shape=st.none() | st.just((4, 10, 24, 31)),
     subarray=st.none() | texts,
@@ -127,16 +144,33 @@ def test_statuses_are_told_apart(read_text):
     assert (len(regions.accepted), len(regions.candidates)) == (0, 1)
 
 
-def test_schema_examples_are_valid(tmp_path):
+@pytest.mark.parametrize("name", FORMATS)
+def test_schema_examples_are_valid(tmp_path, name):
     """The examples in the schema are region files, and cover every key."""
+    schema = load_schema(name)
     seen = set()
-    for position, example in enumerate(load_schema()["examples"]):
+    for position, example in enumerate(schema["examples"]):
+        for entry in example.get("pixels", []):
+            if "mask" in entry:
+                write_mask(tmp_path / entry["mask"], np.ones((1024, 1032), bool))
         path = tmp_path / f"{position}.yaml"
         path.write_text(yaml.safe_dump(example))
         read_regions(path)
-        seen |= set(example) | {key for shower in example["showers"] for key in shower}
-    properties = load_schema()["properties"], load_schema()["$defs"]["shower"]["properties"]
-    assert seen == set(properties[0]) | set(properties[1])
+        entries = [*example.get("showers", []), *example.get("pixels", [])]
+        seen |= set(example) | {key for entry in entries for key in entry}
+    known = set(schema["properties"])
+    for kind in ("shower", "pixels"):
+        known |= set(schema["$defs"].get(kind, {}).get("properties", {}))
+    assert seen == known
+
+
+def test_the_first_schema_is_as_it_was_released():
+    """It is never edited: files of 1.0 mean for ever what they meant."""
+    data = resources.files("showermask").joinpath("schemas/showermask-1.0.yaml").read_bytes()
+    assert (
+        hashlib.sha256(data).hexdigest()
+        == "d8755b959e5855fb58bdd1af531cd5fad9be9c8077d5a0147eaff7670ac7d7a2"
+    )
 
 
 @pytest.mark.parametrize(
@@ -227,13 +261,13 @@ def test_billion_laughs_are_refused_at_once(problems_of):
 
 
 @pytest.mark.parametrize(
-    "version", ["showermask-1.1", "showermask-2.0", "1.0", "5", "[a]", "{a: 1}", "null"]
+    "version", ["showermask-1.2", "showermask-2.0", "1.0", "5", "[a]", "{a: 1}", "null"]
 )
 def test_unknown_format(problems_of, version):
     """A version that is not known is the only thing said of a file."""
     problems = problems_of(f"format: {version}\nshowers: 5\nnew: 1")
     assert len(problems) == 1
-    assert "expected showermask-1.0; a later version of showermask may be needed" in problems[0]
+    assert "expected showermask-1.0 or showermask-1.1; a later version of" in problems[0]
 
 
 def test_all_problems_at_once(problems_of):

@@ -183,8 +183,9 @@ class TestPage:
         assert "“<i>late</i> & faint”" in page.text
         assert "A. N. Other" in page.text
         assert "S/N 7.5" in page.text
-        assert "rejected integration 0, groups 5 to 9; x 5, y 20, a 6, b 4, θ 30°: not masked" in (
-            page.text
+        assert (
+            "rejected integration 0, groups 5 to 9; x 5, y 20, a 6, b 4, theta 30: not masked"
+            in (page.text)
         )
         assert all(a.startswith(("data:image/png", "#")) for a in page.addresses)
 
@@ -245,7 +246,7 @@ class TestPage:
         assert main(["report", "--one", str(glowing), f"{ROOT}_showers.yaml", *arguments]) == 0
         page = Page(Path("p.html").read_text())
         assert page.tags.count("figure") == 4
-        assert "more showers than pictures; give --pictures for more" in page.text
+        assert "more entries than pictures; give --pictures for more" in page.text
 
     def test_wrong_usage(self, glowing, capsys):
         """Neither, both, or no batch."""

@@ -41,7 +41,7 @@ def a_shower(**changes):
 
 def showers(session):
     """Return the showers of a session."""
-    return [mark.shower for mark in session.marks]
+    return [mark.entry for mark in session.marks]
 
 
 def test_add_edit_remove(session):

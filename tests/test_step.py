@@ -162,7 +162,9 @@ def test_showers_outside_the_frame_are_warned_about(ramp, write, messages):
     """An ellipse that covers no pixel is probably in the coordinates of another subarray."""
     away = Shower(integration=0, group=0, x=700, y=15, a=9, b=9, theta=0)
     ManualShowerMaskStep.call(ramp, region_file=str(write(away)))
-    assert any("x 700, y 15 covers no pixel" in message for message in messages())
+    assert any(
+        "x 700, y 15, a 9, b 9, theta 0, covers no pixel" in message for message in messages()
+    )
 
 
 class TestRefusals:

@@ -21,8 +21,9 @@ SOURCE = Path(showermask.__file__).parent
 #: What each module may import of ours; a module is above those that it may import.
 LAYERS = [
     {"exceptions", "logs"},
-    {"atomic", "commentedyaml", "ellipse", "exposure", "regionschema", "strictyaml"},
-    {"propose.differences", "propose.extent", "propose.filters", "shower"},
+    {"atomic", "commentedyaml", "ellipse", "entry", "exposure", "regionschema", "strictyaml"},
+    {"pixels", "propose.differences", "propose.extent", "propose.filters", "shower"},
+    {"maskfile"},
     {"flagging", "propose.drifts", "regionfile", "synthetic.crds_cache"},
     {"frames", "loss", "output", "propose.residuals", "provenance", "synthetic.ramps", "worklist"},
     {
@@ -74,7 +75,7 @@ MAY_IMPORT = {
     "yaml": {"commentedyaml", "regionfile", "regionschema", "strictyaml"},
     "asdf": {"regionfile"},
     "jsonschema": {"regionschema"},
-    "astropy": {"batch.manifest", "exposure", "frames"},
+    "astropy": {"batch.manifest", "exposure", "frames", "maskfile"},
     "starlette": {"review.server"},
     "uvicorn": {"review.server"},
     "crds": {"synthetic.crds_cache"},

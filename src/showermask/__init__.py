@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from showermask.ellipse import Ellipse
+    from showermask.entry import Status
     from showermask.exceptions import ShowermaskError
     from showermask.pipeline import Detector1ShowersPipeline
+    from showermask.pixels import PixelRegion
     from showermask.rates import rate_from_rateints
     from showermask.regionfile import RegionFile, read_regions, write_regions
-    from showermask.shower import Shower, Status
+    from showermask.shower import Shower
     from showermask.step import ManualShowerMaskStep
 
 __version__: str
@@ -23,10 +25,11 @@ _HOMES = {
     "Detector1ShowersPipeline": "pipeline",
     "Ellipse": "ellipse",
     "ManualShowerMaskStep": "step",
+    "PixelRegion": "pixels",
     "RegionFile": "regionfile",
     "Shower": "shower",
     "ShowermaskError": "exceptions",
-    "Status": "shower",
+    "Status": "entry",
     "rate_from_rateints": "rates",
     "read_regions": "regionfile",
     "write_regions": "regionfile",
@@ -36,6 +39,7 @@ __all__ = [
     "Detector1ShowersPipeline",
     "Ellipse",
     "ManualShowerMaskStep",
+    "PixelRegion",
     "RegionFile",
     "Shower",
     "ShowermaskError",

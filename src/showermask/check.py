@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+from showermask.entry import Entry, Status
 from showermask.exposure import Exposure, Product, known_flags
 from showermask.flagging import (
     MAX_MASKED_FRACTION,
@@ -13,9 +14,13 @@ from showermask.flagging import (
     footprints,
 )
 from showermask.loss import Loss, has_rate_left, time_lost
+from showermask.pixels import PixelRegion
 from showermask.regionfile import RegionFile
+from showermask.shower import Shower
 
 __all__ = ["describe_mask", "describe_regions"]
+
+_ELLIPSE = "     x       y       a       b   theta"
 
 
 def describe_regions(regions: RegionFile) -> Iterator[str]:
@@ -31,18 +36,19 @@ def describe_regions(regions: RegionFile) -> Iterator[str]:
     str
         Lines of text.
     """
-    decided = len(regions.accepted), len(regions.candidates)
-    rejected = len(regions.showers) - sum(decided)
-    yield (
-        f"{regions.name}: valid; showers: {len(regions.showers)}, of which "
-        f"{decided[0]} accepted, {decided[1]} candidate, {rejected} rejected"
-    )
+    counts = [
+        f"{title}: {len(entries)}, of which "
+        + ", ".join(f"{_count(entries, status)} {status}" for status in Status)
+        for title, entries in (("showers", regions.showers), ("pixel regions", regions.pixels))
+        if entries or title == "showers"
+    ]
+    yield f"{regions.name}: valid; {'; '.join(counts)}"
     if regions.candidates:
         yield f"{regions.name}: candidates are not applied; accept or reject them"
 
 
 def describe_mask(regions: RegionFile, exposure: Exposure) -> Iterator[str]:
-    """Describe what the accepted showers of a region file mask in an exposure.
+    """Describe what the accepted entries of a region file mask in an exposure.
 
     Parameters
     ----------
@@ -54,14 +60,14 @@ def describe_mask(regions: RegionFile, exposure: Exposure) -> Iterator[str]:
     Yields
     ------
     str
-        Lines of text: a table with a row for each accepted shower, then the total.
+        Lines of text: tables with a row for each accepted shower and pixel region, then the total.
 
     Raises
     ------
     RegionFileError
         When the file does not fit the exposure.
     FlagError
-        When a shower names a flag that the exposure does not have.
+        When an entry names a flag that the exposure does not have.
     MaskTooLargeError
         After the table, when the step would refuse the mask for its size.
     """
@@ -70,42 +76,58 @@ def describe_mask(regions: RegionFile, exposure: Exposure) -> Iterator[str]:
     marks = footprints(regions.accepted, exposure.shape)
     raw = ", raw: for the step inside calwebb_detector1" if exposure.is_raw else ""
     yield f"{exposure.name}: {exposure.product.value} of shape {exposure.shape}{raw}"
-    yield ""
-    yield "  #  int  groups      x       y       a       b   theta  pixels  groups lost   time lost"
-    for position, mark in zip(_positions(regions), marks, strict=True):
-        yield _row(position, mark, exposure)
+    mark_of = {id(mark.entry): mark for mark in marks}
+    showers = [(i, entry) for i, entry in enumerate(regions.showers) if entry.is_accepted]
+    pixels = [(i, entry) for i, entry in enumerate(regions.pixels) if entry.is_accepted]
+    if showers or not pixels:
+        yield ""
+        yield f"  #  int  groups {_ELLIPSE}  pixels  groups lost   time lost"
+        for position, shower in showers:
+            ellipse = f"{shower.x:7.1f} {shower.y:7.1f} {shower.a:7.1f} {shower.b:7.1f}"
+            mark = mark_of[id(shower)]
+            yield (
+                f"{_where(position, shower)}{ellipse} {shower.theta:7.1f}{_cost(mark, exposure)}"
+                f"{_remark(mark, exposure)}"
+            )
+    if pixels:
+        yield ""
+        yield "  #  int  groups   pixels  groups lost   time lost  where"
+        for position, region in pixels:
+            mark = mark_of[id(region)]
+            yield (
+                f"{_where(position, region)}{_cost(mark, exposure)}  {region.place}"
+                f"{_remark(mark, exposure)}"
+            )
     yield ""
     loss = Loss.of_marks(marks, exposure)
     yield (
-        f"total of {loss.showers}: {loss.pixels} pixels, "
+        f"total of {loss.showers + loss.regions}: {loss.pixels} pixels, "
         f"at most {loss.fraction:.2%} of a frame, {loss.samples:.3%} of all {_samples_of(exposure)}"
     )
     check_coverage(loss, MAX_MASKED_FRACTION)
 
 
 def _check_flags(regions: RegionFile, exposure: Exposure) -> None:
-    named = [shower for shower in regions.accepted if shower.flags is not None]
-    for shower in named:
-        plane = exposure.product.plane
-        bits_of(shower.flags or (), known_flags(exposure.product), f"{regions.name}: {plane}")
+    for entry in regions.accepted:
+        if entry.flags is not None:
+            plane = exposure.product.plane
+            bits_of(entry.flags, known_flags(exposure.product), f"{regions.name}: {plane}")
 
 
-def _positions(regions: RegionFile) -> Iterator[int]:
-    """Yield where in the file the accepted showers are."""
-    return (i for i, shower in enumerate(regions.showers) if shower.is_accepted)
+def _count(entries: Sequence[Entry], status: Status) -> int:
+    return sum(entry.status is status for entry in entries)
 
 
-def _row(position: int, mark: Footprint, exposure: Exposure) -> str:
-    shower = mark.shower
-    groups = _groups_lost(mark, exposure)
+def _where(position: int, entry: Shower | PixelRegion) -> str:
+    integration = "all" if entry.integration is None else entry.integration
+    last = "end" if entry.last_group is None else entry.last_group
+    return f"{position:3d}  {integration:>3}  {f'{entry.group or 0}-{last}':7s}"
+
+
+def _cost(mark: Footprint, exposure: Exposure) -> str:
     seconds = time_lost(mark, exposure)
     time = "not known" if seconds is None else f"{seconds:.1f} s"
-    last = "end" if shower.last_group is None else shower.last_group
-    return (
-        f"{position:3d}  {shower.integration:3d}  {f'{shower.group}-{last}':7s}"
-        f"{shower.x:7.1f} {shower.y:7.1f} {shower.a:7.1f} {shower.b:7.1f} {shower.theta:7.1f}"
-        f"{mark.pixels:8d}  {groups:>11s}  {time:>10s}{_remark(mark, exposure)}"
-    )
+    return f"{mark.pixels:8d}  {_groups_lost(mark, exposure):>11s}  {time:>10s}"
 
 
 def _groups_lost(mark: Footprint, exposure: Exposure) -> str:

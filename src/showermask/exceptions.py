@@ -11,10 +11,12 @@ from collections.abc import Sequence
 
 __all__ = [
     "EngineError",
+    "EntryError",
     "ExposureError",
     "FlagError",
     "MaskTooLargeError",
     "OutputError",
+    "PixelsError",
     "RegionFileError",
     "ShowerError",
     "ShowermaskError",
@@ -49,8 +51,16 @@ class ShowermaskError(ValueError):
             raise cls(*problems)
 
 
-class ShowerError(ShowermaskError):
+class EntryError(ShowermaskError):
+    """An entry of a region file whose values make no sense."""
+
+
+class ShowerError(EntryError):
     """A shower whose numbers make no sense."""
+
+
+class PixelsError(EntryError):
+    """Pixels that can't be masked."""
 
 
 class RegionFileError(ShowermaskError):

@@ -1,12 +1,12 @@
-"""Set data-quality bits where showers are.
+"""Set data-quality bits where showers and other bad pixels are.
 
-Showers become footprints (which part of which plane, which pixels of it), and footprints are ORed
-into the plane. Both cost as much as the masked area, however large the exposure. Nothing here knows
-datamodels: planes are arrays
+Entries of a region file become footprints (which part of which plane, which pixels of it), and
+footprints are ORed into the plane. Both cost as much as the masked area, however large the
+exposure. Nothing here knows datamodels: planes are arrays
 
-- ``(nints, ngroups, ny, nx)``: the group DQ of a ramp; a shower masks groups of its integration;
-- ``(nints, ny, nx)``: the DQ of rateints; a shower masks its integration;
-- ``(ny, nx)``: the DQ of a rate; a shower of any integration masks the image.
+- ``(nints, ngroups, ny, nx)``: the group DQ of a ramp; an entry masks groups of its integration;
+- ``(nints, ny, nx)``: the DQ of rateints; an entry masks its integration;
+- ``(ny, nx)``: the DQ of a rate; an entry of any integration masks the image.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from operator import or_
 import numpy as np
 from numpy.typing import NDArray
 
-from showermask.exceptions import FlagError, MaskTooLargeError, ShowerError
+from showermask.exceptions import EntryError, FlagError, MaskTooLargeError
+from showermask.pixels import PixelRegion
 from showermask.shower import Shower
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "bits_of",
     "check_coverage",
     "count_samples",
+    "entries_of",
     "footprints",
     "measure",
     "set_bits",
@@ -47,23 +49,23 @@ MAX_MASKED_FRACTION = 0.5
 
 @dataclass(frozen=True)
 class Footprint:
-    """Where one shower lands in a plane.
+    """Where an entry lands in one integration of a plane.
 
     Parameters
     ----------
-    shower : Shower
-        The shower.
+    entry : Shower or PixelRegion
+        The entry.
     integration : int
-        Index of the frame stack: the shower's integration; 0 in a plane of two dimensions.
+        Index of the frame stack: the integration; 0 in a plane of two dimensions.
     groups : slice
         Affected groups; one group in planes without a group axis.
     box : tuple of slice
-        Rows and columns that the ellipse reaches, clipped.
+        Rows and columns that it reaches, clipped.
     inside : `numpy.ndarray`
         ``(rows, columns)`` bool: the masked pixels of the box.
     """
 
-    shower: Shower
+    entry: Shower | PixelRegion
     integration: int
     groups: slice
     box: tuple[slice, slice]
@@ -88,6 +90,8 @@ class Coverage:
     ----------
     showers : int
         Number of showers.
+    regions : int
+        Number of pixel regions.
     pixels : int
         Number of distinct masked pixels; a pixel counts once for each integration.
     fraction : float
@@ -95,6 +99,7 @@ class Coverage:
     """
 
     showers: int
+    regions: int
     pixels: int
     fraction: float
 
@@ -130,44 +135,63 @@ def bits_of(names: Iterable[str], known: Mapping[str, int], plane: str) -> int:
     return reduce(or_, (flags[name] for name in wanted))
 
 
-def footprints(showers: Iterable[Shower], shape: tuple[int, ...]) -> list[Footprint]:
-    """Find the pixels of each shower in a plane.
+def footprints(entries: Iterable[Shower | PixelRegion], shape: tuple[int, ...]) -> list[Footprint]:
+    """Find the pixels of each entry in a plane.
 
     Parameters
     ----------
-    showers : iterable of Shower
-        Any showers; their status is not looked at.
+    entries : iterable of Shower or PixelRegion
+        Any entries; their status is not looked at.
     shape : tuple of int
         Shape of the plane: ``(ny, nx)``, ``(nints, ny, nx)`` or ``(nints, ngroups, ny, nx)``.
 
     Returns
     -------
     list of Footprint
-        In the order of the showers.
+        In the order of the entries; pixel regions of all integrations have one for each.
 
     Raises
     ------
-    ShowerError
-        When an integration or group lies outside the plane.
+    EntryError
+        When an integration, group or pixel lies outside the plane.
     """
     *leading, ny, nx = shape
     nints = leading[0] if leading else None
     ngroups = leading[1] if len(leading) == 2 else None
     found = []
-    for position, shower in enumerate(showers):
-        misfits = shower.misfits(nints=nints, ngroups=ngroups)
-        ShowerError.raise_if([f"showers[{position}].{name} {text}" for name, text in misfits])
-        box = shower.ellipse.box((ny, nx))
-        found.append(
-            Footprint(
-                shower,
-                integration=shower.integration if leading else 0,
-                groups=slice(0, 1) if ngroups is None else shower.groups(ngroups),
-                box=box,
-                inside=shower.ellipse.inside(*box),
-            )
-        )
+    for position, entry in enumerate(entries):
+        if isinstance(entry, PixelRegion):
+            misfits = entry.misfits(nints=nints, ngroups=ngroups, frame=(ny, nx))
+        else:
+            misfits = entry.misfits(nints=nints, ngroups=ngroups)
+        EntryError.raise_if([f"entries[{position}].{name} {text}" for name, text in misfits])
+        groups = slice(0, 1) if ngroups is None else entry.groups(ngroups)
+        if isinstance(entry, PixelRegion):
+            box, inside = entry.pixels((ny, nx))
+        else:
+            box = entry.ellipse.box((ny, nx))
+            inside = entry.ellipse.inside(*box)
+        where: Iterable[int] = (0,)
+        if nints is not None:
+            where = range(nints) if entry.integration is None else (entry.integration,)
+        found += [Footprint(entry, integration, groups, box, inside) for integration in where]
     return found
+
+
+def entries_of(marks: Iterable[Footprint]) -> list[Shower | PixelRegion]:
+    """Return the entries that footprints are of, each once.
+
+    Parameters
+    ----------
+    marks : iterable of Footprint
+        From `footprints`.
+
+    Returns
+    -------
+    list of Shower or PixelRegion
+        In the order of the footprints.
+    """
+    return list({id(mark.entry): mark.entry for mark in marks}.values())
 
 
 def set_bits(
@@ -235,8 +259,11 @@ def measure(marks: Sequence[Footprint], shape: tuple[int, ...]) -> Coverage:
     """
     frame = np.zeros(shape[-2:], bool)
     per_integration = [_count_union(frame, group) for _, group in _by_integration(marks)]
+    entries = entries_of(marks)
+    regions = sum(isinstance(entry, PixelRegion) for entry in entries)
     return Coverage(
-        showers=len(marks),
+        showers=len(entries) - regions,
+        regions=regions,
         pixels=sum(per_integration),
         fraction=max(per_integration, default=0) / frame.size,
     )
@@ -255,7 +282,7 @@ def count_samples(marks: Sequence[Footprint], shape: tuple[int, ...]) -> int:
     Returns
     -------
     int
-        Number of samples; showers that overlap count once.
+        Number of samples; entries that overlap count once.
     """
     frame = np.zeros(shape[-2:], bool)
     total = 0
@@ -286,7 +313,8 @@ def check_coverage(coverage: Coverage, limit: float) -> None:
     if not coverage.fraction <= limit:  # nor when the limit is not a number
         raise MaskTooLargeError(
             f"the mask covers {coverage.fraction:.1%} of the frame, expected at most {limit:.1%}: "
-            "look for a slip in a or b (semi-axes in pixels), or raise max_masked_fraction"
+            "look for a slip in a or b (semi-axes in pixels) or in a mask, or raise "
+            "max_masked_fraction"
         )
 
 

@@ -18,7 +18,7 @@ class Loss(Coverage):
 
     Parameters
     ----------
-    showers, pixels, fraction : int, int, float
+    showers, regions, pixels, fraction : int, int, int, float
         As in `~showermask.flagging.Coverage`.
     samples : float
         Masked fraction of all samples (pixels of single groups) of a ramp, of all pixels of
@@ -52,6 +52,7 @@ class Loss(Coverage):
         sample_time = _sample_time(exposure)
         return cls(
             showers=coverage.showers,
+            regions=coverage.regions,
             pixels=coverage.pixels,
             fraction=coverage.fraction,
             samples=samples / math.prod(exposure.shape),

@@ -12,7 +12,7 @@ from jwst.pipeline import Detector1Pipeline
 from stdatamodels.jwst import datamodels
 
 from showermask.exposure import Product, describe_model, dq_plane, known_flags
-from showermask.flagging import Footprint, footprints, set_bits
+from showermask.flagging import Footprint, entries_of, footprints, set_bits
 from showermask.output import SavesWhole
 from showermask.provenance import STEP_NAME, Provenance
 from showermask.step import ManualShowerMaskStep
@@ -135,7 +135,7 @@ def flag_missing_rates(model: Any, marks: tuple[Footprint, ...]) -> None:
         replace(
             mark, inside=mark.inside & np.isnan(model.data[..., *mark.box][_frame(mark, model)])
         )
-        for mark in footprints([mark.shower for mark in marks], exposure.shape)
+        for mark in footprints(entries_of(marks), exposure.shape)
     ]
     flag = known_flags(exposure.product)["DO_NOT_USE"]
     set_bits(dq_plane(model, exposure), missing, [flag] * len(missing))

@@ -25,6 +25,7 @@ KEYWORDS = {
     "SHWMFILE": "Region file of the shower mask",
     "SHWMHASH": "SHA-256 of the region file, first 16 digits",
     "SHWMNSHW": "Number of masked showers",
+    "SHWMNREG": "Number of masked pixel regions",
     "SHWMNPIX": "Number of masked pixels, all integrations",
 }
 
@@ -42,9 +43,9 @@ class Provenance:
     region_file : str, optional
         Name of the region file.
     sha256 : str, optional
-        Its hash.
-    showers : int
-        Number of masked showers.
+        Its hash; with mask files, that of all of them (see `RegionFile.fingerprint`).
+    showers, regions : int
+        Number of masked showers, and of pixel regions.
     pixels : int
         Number of distinct masked pixels, summed over integrations.
     """
@@ -53,6 +54,7 @@ class Provenance:
     region_file: str | None = None
     sha256: str | None = None
     showers: int = 0
+    regions: int = 0
     pixels: int = 0
 
     @classmethod
@@ -61,8 +63,9 @@ class Provenance:
         return cls(
             status="COMPLETE",
             region_file=regions.name,
-            sha256=regions.sha256,
+            sha256=regions.fingerprint,
             showers=coverage.showers,
+            regions=coverage.regions,
             pixels=coverage.pixels,
         )
 
@@ -88,6 +91,7 @@ class Provenance:
             region_file=found.get("SHWMFILE"),
             sha256=found.get("SHWMHASH"),
             showers=found.get("SHWMNSHW", 0),
+            regions=found.get("SHWMNREG", 0),
             pixels=found.get("SHWMNPIX", 0),
         )
 
@@ -101,7 +105,7 @@ class Provenance:
         model : `~stdatamodels.jwst.datamodels.JwstDataModel`
             The product. Modified in place.
         """
-        if not self.showers and _is_masked(model):
+        if not self.showers + self.regions and _is_masked(model):
             return
         setattr(model.meta.cal_step, STEP_NAME, self.status)
         _set_keywords(model, self._keywords())
@@ -122,12 +126,15 @@ class Provenance:
             "SHWMFILE": _ascii(self.region_file or ""),
             "SHWMHASH": (self.sha256 or "")[:16],
             "SHWMNSHW": self.showers,
+            "SHWMNREG": self.regions,
             "SHWMNPIX": self.pixels,
         }
 
     def _history(self) -> str:
+        regions = f" and {self.regions} pixel regions" if self.regions else ""
         return _ascii(
-            f"showermask {__version__}: masked {self.showers} showers ({self.pixels} pixels) "
+            f"showermask {__version__}: masked {self.showers} showers{regions} "
+            f"({self.pixels} pixels) "
             f"from {self.region_file} (sha256 {(self.sha256 or '')[:16]})"
         )
 

@@ -1,15 +1,16 @@
 """Read and write region files.
 
-A region file holds the reviewed showers of one exposure, as YAML (``.yaml``, ``.yml``) or ASDF
-(``.asdf``). Both are the same tree, described by one schema in ``schemas/``. All problems of a file
-are reported at once, each with its place in the file.
+A region file holds the reviewed showers of one exposure, and other bad pixels, as YAML (``.yaml``,
+``.yml``) or ASDF (``.asdf``). Both are the same tree, described by one schema in ``schemas/``. All
+problems of a file are reported at once, each with its place in the file.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from stat import S_ISREG
 from typing import Any
@@ -19,9 +20,11 @@ import yaml
 from showermask import strictyaml
 from showermask.atomic import whole_file
 from showermask.commentedyaml import updated
-from showermask.exceptions import RegionFileError, ShowerError
+from showermask.exceptions import EntryError, RegionFileError
 from showermask.exposure import Exposure
-from showermask.regionschema import FORMAT, MAX_PROBLEMS, schema_problems
+from showermask.maskfile import find_mask, read_mask
+from showermask.pixels import PixelRegion
+from showermask.regionschema import FORMATS, MAX_PROBLEMS, format_of, schema_problems
 from showermask.shower import Shower, Status
 
 __all__ = [
@@ -55,6 +58,8 @@ class RegionFile:
     ----------
     showers : tuple of Shower
         The showers, whatever their status, in the order of the file.
+    pixels : tuple of PixelRegion, optional
+        What is no ellipse, likewise.
     exposure : str, optional
         Product root of the exposure, without suffix.
     shape : tuple of int, optional
@@ -68,10 +73,11 @@ class RegionFile:
     path : `~pathlib.Path`, optional
         Where the content was read from. Not compared.
     sha256 : str, optional
-        Hash of the file that was read. Not compared.
+        Hash of the file that was read; see `fingerprint` too. Not compared.
     """
 
     showers: tuple[Shower, ...]
+    pixels: tuple[PixelRegion, ...] = ()
     exposure: str | None = None
     shape: tuple[int, int, int, int] | None = None
     subarray: str | None = None
@@ -81,14 +87,46 @@ class RegionFile:
     sha256: str | None = field(default=None, compare=False)
 
     @property
-    def accepted(self) -> tuple[Shower, ...]:
-        """The showers to be masked."""
-        return tuple(shower for shower in self.showers if shower.is_accepted)
+    def entries(self) -> tuple[Shower | PixelRegion, ...]:
+        """The showers, then the pixel regions."""
+        return (*self.showers, *self.pixels)
 
     @property
-    def candidates(self) -> tuple[Shower, ...]:
-        """The showers that nobody has decided on."""
-        return tuple(s for s in self.showers if s.status is Status.CANDIDATE)
+    def accepted(self) -> tuple[Shower | PixelRegion, ...]:
+        """What is to be masked."""
+        return tuple(entry for entry in self.entries if entry.is_accepted)
+
+    @property
+    def candidates(self) -> tuple[Shower | PixelRegion, ...]:
+        """What nobody has decided on."""
+        return tuple(entry for entry in self.entries if entry.status is Status.CANDIDATE)
+
+    @property
+    def fingerprint(self) -> str | None:
+        """Hash of all that is masked: of the file, and of the mask files that it names, if any."""
+        masks = [entry.image.sha256 for entry in self.pixels if entry.image is not None]
+        if self.sha256 is None or not masks:
+            return self.sha256
+        return hashlib.sha256(" ".join([self.sha256, *masks]).encode()).hexdigest()
+
+    def place(self, entry: Shower | PixelRegion) -> str:
+        """Return where in the file an entry is, such as ``showers[3]``.
+
+        Parameters
+        ----------
+        entry : Shower or PixelRegion
+            One of the entries, itself.
+
+        Returns
+        -------
+        str
+            The list and the position.
+        """
+        for name in ("showers", "pixels"):
+            for position, other in enumerate(getattr(self, name)):
+                if other is entry:
+                    return f"{name}[{position}]"
+        raise ValueError(f"{entry} is not in {self.name}")
 
     @property
     def name(self) -> str:
@@ -97,12 +135,15 @@ class RegionFile:
 
     def to_tree(self) -> dict[str, Any]:
         """Return the tree that the schema describes, keys in the file's order."""
-        tree: dict[str, Any] = {"format": FORMAT}
+        tree: dict[str, Any] = {"format": FORMATS[0]}
         for key in ("exposure", "shape", "subarray", "reviewer", "reviewed"):
             value = getattr(self, key)
             if value is not None:
                 tree[key] = [int(size) for size in value] if key == "shape" else value
         tree["showers"] = [shower.to_mapping() for shower in self.showers]
+        if self.pixels:
+            tree["pixels"] = [region.to_mapping() for region in self.pixels]
+        tree["format"] = format_of(tree)
         return tree
 
     def check_fits(self, exposure: Exposure) -> None:
@@ -139,21 +180,35 @@ class RegionFile:
                 f"shape is {list(self.shape)}, but the data have [{shown}] "
                 "(nints, ngroups, ny, nx); take the region file of these data"
             )
-        for position, shower in enumerate(self.showers):
-            problems += [
-                f"showers[{position}].{name} {text}"
-                for name, text in shower.misfits(nints=nints, ngroups=ngroups)
-            ]
+        problems += _misfits(self.showers, self.pixels, (nints, ngroups, *exposure.frame))
         RegionFileError.raise_if([f"{self.name}: {problem}" for problem in problems])
 
 
-def read_regions(path: str | os.PathLike[str]) -> RegionFile:
+def _misfits(
+    showers: Sequence[Shower],
+    pixels: Sequence[PixelRegion],
+    shape: tuple[int | None, int | None, int, int],
+) -> Iterator[str]:
+    """Tell which entries lie outside an exposure of a shape."""
+    nints, ngroups, *frame = shape
+    for position, shower in enumerate(showers):
+        for name, text in shower.misfits(nints=nints, ngroups=ngroups):
+            yield f"showers[{position}].{name} {text}"
+    for position, region in enumerate(pixels):
+        for name, text in region.misfits(nints=nints, ngroups=ngroups, frame=(frame[0], frame[1])):
+            yield f"pixels[{position}].{name} {text}"
+
+
+def read_regions(path: str | os.PathLike[str], *, masks_anywhere: bool | None = None) -> RegionFile:
     """Read and validate a region file.
 
     Parameters
     ----------
     path : path-like
         A ``.yaml``, ``.yml`` or ``.asdf`` file.
+    masks_anywhere : bool, optional
+        Whether masks that it names may be outside its folder; as the environment variable
+        ``SHOWERMASK_MASKS_ANYWHERE`` says without it (1 for yes), else not.
 
     Returns
     -------
@@ -173,7 +228,7 @@ def read_regions(path: str | os.PathLike[str]) -> RegionFile:
             tree, problems = _asdf_tree(data)
         else:
             tree, problems = strictyaml.load(data)
-        contents = _contents(tree)
+        contents = _contents(tree, file.parent, masks_anywhere=masks_anywhere)
     except strictyaml.StrictYamlError as error:
         problems = error.problems
     except RegionFileError as error:
@@ -200,12 +255,19 @@ def write_regions(path: str | os.PathLike[str], regions: RegionFile) -> None:
     Raises
     ------
     RegionFileError
-        When the suffix is unknown or the content is not valid.
+        When the suffix is unknown or the content is not valid, or names a mask that is not there.
     """
     file = Path(path)
     suffix = _known_suffix(file)
     tree = regions.to_tree()
-    RegionFileError.raise_if([f"{file}: {problem}" for problem in schema_problems(tree)])
+    problems = list(schema_problems(tree))
+    for position, region in enumerate(regions.pixels):
+        if region.mask is not None and not (file.parent / region.mask).is_file():
+            problems.append(
+                f"pixels[{position}].mask is {region.mask}, which is not there, seen from "
+                f"{file.parent}; write the mask first"
+            )
+    RegionFileError.raise_if([f"{file}: {problem}" for problem in problems])
     with whole_file(file.resolve()) as draft:
         if suffix == ".asdf":
             import asdf
@@ -245,7 +307,8 @@ def _read_bytes(file: Path) -> bytes:
         if status.st_size > MAX_SIZE:
             raise RegionFileError(
                 f"{file}: has {status.st_size / 1e6:.0f} MB, expected a region file "
-                f"of at most {MAX_SIZE / 1e6:.0f} MB"
+                f"of at most {MAX_SIZE / 1e6:.0f} MB; many pixels go into a FITS file that it "
+                "names (pixels: - mask: file.fits)"
             )
         return file.read_bytes()
     except OSError as error:
@@ -271,24 +334,40 @@ def _asdf_tree(data: bytes) -> tuple[Any, list[str]]:
     return strictyaml.load(data.partition(b"\n...")[0], leave_out=_ASDF_OWN_KEYS)
 
 
-def _contents(tree: Any) -> dict[str, Any]:
+def _contents(tree: Any, folder: Path, *, masks_anywhere: bool | None) -> dict[str, Any]:
     """Return the arguments of `RegionFile` from a tree, or raise with all that is wrong with it."""
     RegionFileError.raise_if(list(schema_problems(tree)))
     problems: list[str] = []
     showers: list[Shower] = []
-    for position, entry in enumerate(tree["showers"]):
+    pixels: list[PixelRegion] = []
+    for position, entry in enumerate(tree.get("showers", ())):
         try:
             showers.append(Shower.from_mapping(entry))
-        except ShowerError as error:
+        except EntryError as error:
             problems += [f"showers[{position}].{problem}" for problem in error.problems]
+    for position, entry in enumerate(tree.get("pixels", ())):
+        try:
+            region = PixelRegion.from_mapping(entry)
+        except EntryError as error:
+            problems += [f"pixels[{position}].{problem}" for problem in error.problems]
+            continue
+        try:
+            pixels.append(_with_image(region, folder, anywhere=masks_anywhere))
+        except EntryError as error:
+            problems += [f"pixels[{position}].mask {problem}" for problem in error.problems]
     shape = tuple(tree["shape"]) if "shape" in tree else None
     if shape is not None:
-        for position, shower in enumerate(showers):
-            for name, text in shower.misfits(nints=shape[0], ngroups=shape[1]):
-                problems.append(f"showers[{position}].{name} {text} (from shape)")
+        problems += [f"{problem} (from shape)" for problem in _misfits(showers, pixels, shape)]
     RegionFileError.raise_if(problems)
     rest = {k: tree[k] for k in ("exposure", "subarray", "reviewer", "reviewed") if k in tree}
-    return {"showers": tuple(showers), "shape": shape, **rest}
+    return {"showers": tuple(showers), "pixels": tuple(pixels), "shape": shape, **rest}
+
+
+def _with_image(region: PixelRegion, folder: Path, *, anywhere: bool | None) -> PixelRegion:
+    if region.mask is None:
+        return region
+    path = find_mask(region.mask, folder, anywhere=anywhere)
+    return replace(region, image=read_mask(path))
 
 
 def _yaml_text(file: Path, tree: dict[str, Any]) -> str:
@@ -299,7 +378,7 @@ def _yaml_text(file: Path, tree: dict[str, Any]) -> str:
         present = data.decode("utf-8")
         if len(data) > MAX_SIZE or "#" not in present.removeprefix(_HEADING):
             return plain
-        text = updated(present, tree, lists=("showers",))
+        text = updated(present, tree, lists=("showers", "pixels"))
         # What is kept of somebody's layout must not change what the file says.
         return text if strictyaml.load(text.encode()) == (tree, []) else plain
     except Exception:  # noqa: BLE001  # whatever is wrong with the old file, the new one is right

@@ -13,21 +13,48 @@ from typing import Any
 
 import yaml
 
-__all__ = ["FORMAT", "MAX_PROBLEMS", "load_schema", "schema_problems"]
+__all__ = ["FORMATS", "MAX_PROBLEMS", "format_of", "load_schema", "schema_problems"]
 
-#: The format that is written.
-FORMAT = "showermask-1.0"
+#: The formats that are read; each takes all that those before it do.
+FORMATS = ("showermask-1.0", "showermask-1.1")
 
 #: How many problems of a file are worth reporting.
 MAX_PROBLEMS = 50
 
 
 @cache
-def load_schema() -> dict[str, Any]:
-    """Return the schema of the format that is written, a JSON schema (draft 2020-12)."""
-    text = resources.files("showermask").joinpath(f"schemas/{FORMAT}.yaml").read_bytes()
+def load_schema(name: str = FORMATS[-1]) -> dict[str, Any]:
+    """Return the schema of a format, a JSON schema (draft 2020-12).
+
+    Parameters
+    ----------
+    name : str, optional
+        The format; the latest without it.
+
+    Returns
+    -------
+    dict
+        The schema.
+    """
+    text = resources.files("showermask").joinpath(f"schemas/{name}.yaml").read_bytes()
     schema: dict[str, Any] = yaml.safe_load(text)
     return schema
+
+
+def format_of(tree: Mapping[str, Any]) -> str:
+    """Return the format to write a tree in: the earliest that has its keys, for all to read.
+
+    Parameters
+    ----------
+    tree : mapping
+        What is to be written.
+
+    Returns
+    -------
+    str
+        Its format.
+    """
+    return next(name for name in FORMATS if set(tree) <= set(load_schema(name)["properties"]))
 
 
 def schema_problems(tree: Any) -> Iterator[str]:
@@ -47,12 +74,17 @@ def schema_problems(tree: Any) -> Iterator[str]:
         found = "is empty" if tree is None else f"holds {_shown(tree)}"
         yield f"{found}, expected a mapping with the key showers"
         return
-    version = tree.get("format", FORMAT)
-    if version != FORMAT:
+    version = tree.get("format", FORMATS[-1])
+    if version not in FORMATS:
         yield (
-            f"format is {_shown(version)}, expected {FORMAT}; "
+            f"format is {_shown(version)}, expected {' or '.join(FORMATS)}; "
             "a later version of showermask may be needed to read it"
         )
+        return
+    later = set(load_schema()["properties"]) - set(load_schema(version)["properties"])
+    if later & set(tree):
+        needed = ", ".join(sorted(later & set(tree)))
+        yield f"format is {_shown(version)}, expected {FORMATS[-1]} in a file with {needed}"
         return
     errors = islice(_validator().iter_errors(tree), MAX_PROBLEMS + 1)
     for error in sorted(errors, key=lambda e: [(isinstance(p, str), p) for p in e.absolute_path]):
@@ -84,7 +116,7 @@ def _validator() -> Any:
     return validator(load_schema(), format_checker=formats)
 
 
-def _sentences(error: Any) -> Iterator[str]:
+def _sentences(error: Any) -> Iterator[str]:  # noqa: C901  # one case for each rule
     """Turn an error of the schema into *where: found, expected, what to do*."""
     place = _place(error.absolute_path)
     prefix = f"{place}." if place else ""
@@ -109,6 +141,10 @@ def _sentences(error: Any) -> Iterator[str]:
     elif rule in _BOUNDS:
         bound = _BOUNDS[rule].format(limit)
         yield f"{place} is {_shown(found)}, expected {bound}{hint}"
+    elif rule == "anyOf" and isinstance(found, dict):
+        yield f"{prefix}{limit[0]['required'][0]} is missing, expected {limit[0]['title']}"
+    elif rule == "anyOf":
+        yield f"{place} is {_shown(found)}, expected {title}"
     elif rule in ("minItems", "maxItems", "minLength"):
         yield f"{place} has {len(found)} items, expected {limit}{hint}"
     elif rule == "format":

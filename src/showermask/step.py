@@ -22,6 +22,7 @@ from showermask.flagging import (
     are_set,
     bits_of,
     check_coverage,
+    entries_of,
     footprints,
     measure,
     set_bits,
@@ -40,12 +41,12 @@ log = logging.getLogger("stpipe.showermask")
 
 
 class ManualShowerMaskStep(SavesWhole):
-    """Mask reviewed cosmic-ray showers, read from a region file, in the data-quality plane.
+    """Mask reviewed cosmic-ray showers and other bad pixels in the data-quality plane.
 
-    Takes a ramp (``_jump``, ``_ramp``), rateints or calints, a rate or cal: as a file name, as a
-    datamodel, or as what a pipeline hands to a hook. Bits are ORed into ``groupdq`` or ``dq``, no
-    other array is touched, and no bit is cleared. Without a region file for the exposure the step
-    is recorded as SKIPPED.
+    They are read from a region file. Takes a ramp (``_jump``, ``_ramp``), rateints or calints, a
+    rate or cal: as a file name, as a datamodel, or as what a pipeline hands to a hook. Bits are
+    ORed into ``groupdq`` or ``dq``, no other array is touched, and no bit is cleared. Without a
+    region file for the exposure the step is recorded as SKIPPED.
     """
 
     class_alias = STEP_NAME
@@ -53,7 +54,7 @@ class ManualShowerMaskStep(SavesWhole):
 
     spec = """
         region_file = string(default=None) # Region file, or a directory of <exposure>_showers.yaml, .yml, .asdf
-        flags = force_list(default=list('JUMP_DET', 'DO_NOT_USE')) # Flags of the showers that name none
+        flags = force_list(default=list('JUMP_DET', 'DO_NOT_USE')) # Flags of what names none
         max_masked_fraction = float(default=0.5, min=0.0, max=1.0) # Largest part of a frame that may be masked
     """  # noqa: E501  # stpipe takes one line per parameter
 
@@ -142,8 +143,8 @@ class ManualShowerMaskStep(SavesWhole):
             return
         regions = read_regions(path)
         regions.check_fits(exposure)
-        bits = self._bits(regions, exposure)
         marks = footprints(regions.accepted, exposure.shape)
+        bits = self._bits(regions, exposure, marks)
         coverage = measure(marks, exposure.shape)
         check_coverage(coverage, self.max_masked_fraction)
         self.provenance = Provenance.of_mask(regions, coverage)
@@ -153,9 +154,10 @@ class ManualShowerMaskStep(SavesWhole):
         self.footprints = tuple(marks)
         self.provenance.stamp(model)
         log.info(
-            "%s: masked %d showers of %s, %d pixels, %.2f %% of the frame, in %s",
+            "%s: masked %d showers%s of %s, %d pixels, %.2f %% of the frame, in %s",
             exposure.name,
             coverage.showers,
+            f" and {coverage.regions} pixel regions" if coverage.regions else "",
             path,
             coverage.pixels,
             100 * coverage.fraction,
@@ -163,16 +165,18 @@ class ManualShowerMaskStep(SavesWhole):
         )
         self._warn(regions, exposure, marks)
 
-    def _bits(self, regions: RegionFile, exposure: Exposure) -> list[int]:
+    def _bits(self, regions: RegionFile, exposure: Exposure, marks: list[Footprint]) -> list[int]:
         known = known_flags(exposure.product)
         plane = exposure.product.plane
         default = bits_of(self.flags or (), known, f"flags of {STEP_NAME} for {plane}")
-        return [
-            default
-            if shower.flags is None
-            else bits_of(shower.flags, known, f"{regions.name}: flags of a shower for {plane}")
-            for shower in regions.accepted
-        ]
+        named = {
+            entry.flags: bits_of(
+                entry.flags, known, f"{regions.name}: flags of an entry for {plane}"
+            )
+            for entry in regions.accepted
+            if entry.flags is not None
+        }
+        return [default if mark.entry.flags is None else named[mark.entry.flags] for mark in marks]
 
     def _find_region_file(self, exposure: Exposure) -> Path | None:
         """Find the region file: given, from the environment, or beside the input."""
@@ -213,18 +217,17 @@ class ManualShowerMaskStep(SavesWhole):
                 regions.name,
                 len(regions.candidates),
             )
-        for mark in marks:
-            if not mark.pixels:
-                log.warning(
-                    "%s: the shower at x %g, y %g covers no pixel of the frame",
-                    regions.name,
-                    mark.shower.x,
-                    mark.shower.y,
-                )
-        flags = {flag.upper() for m in marks for flag in m.shower.flags or self.flags}
+        for entry in entries_of(mark for mark in marks if not mark.inside.any()):
+            log.warning(
+                "%s: %s, %s, covers no pixel of the frame",
+                regions.name,
+                regions.place(entry),
+                entry.place,
+            )
+        flags = {flag.upper() for m in marks for flag in m.entry.flags or self.flags}
         if exposure.product is Product.RAMP and marks and "DO_NOT_USE" not in flags:
             log.warning(
-                "%s: masked without DO_NOT_USE; showers of the first groups will spoil the rate",
+                "%s: masked without DO_NOT_USE; masks of the first groups will spoil the rate",
                 exposure.name,
             )
         if exposure.product is Product.IMAGE and marks and (exposure.nints or 1) > 1:

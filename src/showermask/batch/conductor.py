@@ -153,7 +153,7 @@ def preview(request: Request, listener: Listener) -> Summary:
     present = _read_present(request.output, request.target)
     summary, to_do = Summary(failed=dict(matches.failed)), 0
     width = max((len(match.exposure) for match in matches.found), default=8)
-    heading = "from      showers  pixels  of a frame  time lost of each"
+    heading = "from      showers  regions  pixels  of a frame  time lost of each"
     listener.say(f"{'exposure':{width}s}  {heading}")
     for match in matches.found:
         wanted = _pending_row(match, request)
@@ -167,8 +167,9 @@ def preview(request: Request, listener: Listener) -> Summary:
         summary.current += is_done
         to_do += not is_done
         listener.say(
-            f"{match.exposure:{width}s}  {match.kind:8s}  {loss.showers:7d}  {loss.pixels:6d}  "
-            f"{loss.fraction:10.3%}  {seconds:>17s}{'  up to date' if is_done else ''}"
+            f"{match.exposure:{width}s}  {match.kind:8s}  {loss.showers:7d}  {loss.regions:7d}  "
+            f"{loss.pixels:6d}  {loss.fraction:10.3%}  {seconds:>17s}"
+            f"{'  up to date' if is_done else ''}"
         )
     for line in matches.describe():
         listener.say(line)
@@ -390,7 +391,7 @@ def _pending_row(match: Match, request: Request) -> Row:
         input_size=path.stat().st_size,
         input_time=file_time(path),
         region_file=str(match.regions.path.absolute()) if match.regions.path else "",
-        sha256=match.regions.sha256 or "",
+        sha256=match.regions.fingerprint or "",
         parameters=_parameters(request, match.kind),
     )
 

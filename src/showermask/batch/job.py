@@ -141,6 +141,7 @@ def _run(job: Job) -> Row:
         input_size=before[1],
         sha256=masked.provenance.sha256 or "",
         showers=coverage.showers,
+        regions=coverage.regions,
         pixels=coverage.pixels,
         fraction=round(coverage.fraction, 8),
         versions=_versions(masked.crds_context),

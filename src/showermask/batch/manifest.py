@@ -104,9 +104,10 @@ class Row:
     region_file : str
         The region file.
     sha256 : str
-        Its hash, of when it was applied.
-    showers, pixels : int
-        Number of masked showers and of distinct masked pixels, summed over integrations.
+        Its hash, of when it was applied; with mask files, that of all of them.
+    showers, regions, pixels : int
+        Number of masked showers, of pixel regions, and of distinct masked pixels, summed over
+        integrations.
     fraction : float
         Masked fraction of the frame, in the integration where it is largest.
     parameters : str
@@ -131,6 +132,7 @@ class Row:
     region_file: str
     sha256: str
     showers: int = 0
+    regions: int = 0
     pixels: int = 0
     fraction: float = 0.0
     parameters: str
@@ -241,7 +243,8 @@ def read_manifest(folder: Path) -> dict[str, Row]:
         return {}
     try:
         table = Table.read(path, format="ascii.ecsv", fill_values=None)
-        rows = [Row(**{f.name: _plain(line[f.name]) for f in fields(Row)}) for line in table]
+        names = [f.name for f in fields(Row) if f.name in table.colnames]
+        rows = [Row(**{name: _plain(line[name]) for name in names}) for line in table]
         for row in rows:
             row.check()
     except Exception as error:

@@ -275,7 +275,9 @@ def _one_each(
 
 
 def _same_regions(one: RegionFile, other: RegionFile) -> bool:
-    return one == other
+    masks = [[region.image for region in regions.pixels] for regions in (one, other)]
+    hashes = [[image and image.sha256 for image in images] for images in masks]
+    return one == other and hashes[0] == hashes[1]
 
 
 def _same_bytes(one: Path, other: Path) -> bool:

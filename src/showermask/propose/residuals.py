@@ -160,7 +160,8 @@ def _steady(differences: NDArray[np.float32]) -> NDArray[np.float32]:
 def _binned(
     differences: NDArray[np.float32], noise: NDArray[np.float32]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    weight = np.nan_to_num(1 / noise**2)
+    # Without noise nothing stands out: such pixels are dead, or not real.
+    weight = np.divide(1, noise**2, out=np.zeros_like(noise), where=noise > 0)
     known = np.isfinite(differences)
     weights = np.where(known, weight, np.float32(0))
     values = np.where(known, differences, np.float32(0)) * weights

@@ -9,11 +9,12 @@ from html import escape
 from importlib.resources import files
 
 from showermask import __version__
+from showermask.pixels import PixelRegion
 from showermask.report.cutouts import Cutout
 from showermask.report.pictures import Scale, draw_flags, draw_image
 from showermask.shower import Shower, Status
 
-__all__ = ["ExposureReport", "ShowerReport", "Summary", "page"]
+__all__ = ["EntryReport", "ExposureReport", "Summary", "page"]
 
 _STYLE = files("showermask.report").joinpath("page.css").read_text(encoding="utf-8")
 
@@ -28,14 +29,14 @@ _LEGEND = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class ShowerReport:
-    """One shower.
+class EntryReport:
+    """One shower or pixel region.
 
     Parameters
     ----------
-    shower : Shower
-        The shower.
-    position : int
+    entry : Shower or PixelRegion
+        The entry.
+    place : str
         Where it is in the region file.
     pixels : int
         Masked pixels.
@@ -47,8 +48,8 @@ class ShowerReport:
         Its surroundings, None where they can't be shown.
     """
 
-    shower: Shower
-    position: int
+    entry: Shower | PixelRegion
+    place: str
     pixels: int
     groups: str
     seconds: float | None
@@ -71,10 +72,10 @@ class ExposureReport:
         The region file.
     reviewer, reviewed : str or None
         Who reviewed it, and when.
-    showers : tuple of ShowerReport
+    entries : tuple of EntryReport
         All that were reviewed.
     counts : tuple of int
-        Masked showers and pixels.
+        Masked showers, pixel regions, and pixels.
     fraction : float
         Masked fraction of the frame.
     seconds : float or None
@@ -89,8 +90,8 @@ class ExposureReport:
     region_file: str = ""
     reviewer: str | None = None
     reviewed: str | None = None
-    showers: tuple[ShowerReport, ...] = ()
-    counts: tuple[int, int] = (0, 0)
+    entries: tuple[EntryReport, ...] = ()
+    counts: tuple[int, int, int] = (0, 0, 0)
     fraction: float = 0.0
     seconds: float | None = None
     notes: tuple[str, ...] = field(default=())
@@ -138,11 +139,12 @@ def page(summary: Summary, exposures: Iterable[ExposureReport]) -> Iterator[str]
     rows, sections = [], []
     for exposure in exposures:
         rows.append(_row(exposure))
-        if exposure.showers or exposure.notes:
+        if exposure.entries or exposure.notes:
             sections.append("".join(_section(exposure)))
     yield (
         "<table><thead><tr><th>Exposure<th>Status<th>From<th class=number>Showers"
-        "<th class=number>Pixels<th class=number>Of a frame<th class=number>Time lost<br>of each"
+        "<th class=number>Regions<th class=number>Pixels<th class=number>Of a frame"
+        "<th class=number>Time lost<br>of each"
         "<th>Reviewer</tr></thead><tbody>\n"
     )
     yield from rows
@@ -153,11 +155,12 @@ def page(summary: Summary, exposures: Iterable[ExposureReport]) -> Iterator[str]
 
 def _row(exposure: ExposureReport) -> str:
     name = escape(exposure.name)
-    linked = f'<a href="#{name}">{name}</a>' if exposure.showers or exposure.notes else name
-    showers, pixels = exposure.counts
+    linked = f'<a href="#{name}">{name}</a>' if exposure.entries or exposure.notes else name
+    showers, regions, pixels = exposure.counts
     return (
         f"<tr><td>{linked}<td class={escape(exposure.status)}>{escape(exposure.status)}"
-        f"<td>{escape(exposure.source)}<td class=number>{showers}<td class=number>{pixels}"
+        f"<td>{escape(exposure.source)}<td class=number>{showers}<td class=number>{regions}"
+        f"<td class=number>{pixels}"
         f"<td class=number>{exposure.fraction:.3%}<td class=number>{_time(exposure.seconds)}"
         f"<td>{escape(exposure.reviewer or '')}</tr>\n"
     )
@@ -172,43 +175,47 @@ def _section(exposure: ExposureReport) -> Iterator[str]:
     yield f'<p class="soft">{escape(text)}</p>\n'
     for note in exposure.notes:
         yield f'<p class="{escape(exposure.status)}">{escape(note)}</p>\n'
-    for shower in exposure.showers:
-        yield from _shower(shower)
+    for entry in exposure.entries:
+        yield from _entry(entry)
 
 
-def _shower(report: ShowerReport) -> Iterator[str]:
-    shower = report.shower
-    facts = (
-        f"integration {shower.integration}, {report.groups}; x {shower.x:g}, y {shower.y:g}, "
-        f"a {shower.a:g}, b {shower.b:g}, θ {shower.theta:g}°"
-    )
-    is_masked = shower.status is Status.ACCEPTED
+def _entry(report: EntryReport) -> Iterator[str]:
+    entry = report.entry
+    is_masked = entry.status is Status.ACCEPTED
     cost = (
         f"{report.pixels} pixels, {_time(report.seconds)} of each pixel"
         if is_masked
         else "not masked"
     )
     yield (
-        f'<div class="shower"><p><b>#{report.position}</b> '
-        f'<span class="badge {shower.status}">{shower.status}</span> {facts}: <b>{cost}</b>'
+        f'<div class="shower"><p><b>{report.place}</b> '
+        f'<span class="badge {entry.status}">{entry.status}</span> '
+        f"{escape(_facts(entry, report.groups))}: <b>{cost}</b>"
     )
-    if shower.score is not None:
-        yield f", S/N {shower.score:g}"
-    if shower.source:
-        yield f' <span class="soft">({escape(shower.source)})</span>'
+    if isinstance(entry, Shower) and entry.score is not None:
+        yield f", S/N {entry.score:g}"
+    if entry.flags:
+        yield f", {escape(', '.join(entry.flags))}"
+    if entry.source:
+        yield f' <span class="soft">({escape(entry.source)})</span>'
     yield "</p>\n"
-    if shower.comment:
-        yield f"<p>“{escape(shower.comment)}”</p>\n"
+    if entry.comment:
+        yield f"<p>“{escape(entry.comment)}”</p>\n"
     if report.cutout is not None:
-        yield from _panels(shower, report.cutout)
+        yield from _panels(entry, report.cutout)
     yield "</div>\n"
 
 
-def _panels(shower: Shower, cutout: Cutout) -> Iterator[str]:
+def _facts(entry: Shower | PixelRegion, groups: str) -> str:
+    which = "all integrations" if entry.integration is None else f"integration {entry.integration}"
+    return f"{which}, {groups}; {entry.place}"
+
+
+def _panels(entry: Shower | PixelRegion, cutout: Cutout) -> Iterator[str]:
     yield '<div class="panels">'
     scale = Scale.of_values(cutout.difference)
     yield _figure(
-        shower, cutout, draw_image(cutout.difference, scale), cutout.difference_title, scale
+        entry, cutout, draw_image(cutout.difference, scale), cutout.difference_title, scale
     )
     common = Scale.of_values(cutout.before, cutout.after)
     for when, image, title in (
@@ -216,28 +223,36 @@ def _panels(shower: Shower, cutout: Cutout) -> Iterator[str]:
         ("rate after", cutout.after, cutout.after_title),
     ):
         if image is not None:
-            yield _figure(shower, cutout, draw_image(image, common), f"{when}: {title}", common)
-    yield _figure(shower, cutout, draw_flags(cutout.dq), cutout.dq_title, None)
+            yield _figure(entry, cutout, draw_image(image, common), f"{when}: {title}", common)
+    yield _figure(entry, cutout, draw_flags(cutout.dq), cutout.dq_title, None)
     yield "</div>\n"
 
 
-def _figure(shower: Shower, cutout: Cutout, picture: str, title: str, scale: Scale | None) -> str:
+def _figure(
+    entry: Shower | PixelRegion, cutout: Cutout, picture: str, title: str, scale: Scale | None
+) -> str:
     rows, columns = cutout.box
     height, width = rows.stop - rows.start, columns.stop - columns.start
-    x, y = shower.x - columns.start + 0.5, height - (shower.y - rows.start + 0.5)
-    ellipse = (
-        f'cx="{x:.2f}" cy="{y:.2f}" rx="{shower.a:.2f}" ry="{shower.b:.2f}" '
-        f'transform="rotate({-shower.theta:.2f} {x:.2f} {y:.2f})"'
-    )
+    outline = _ellipse(entry, cutout.box) if isinstance(entry, Shower) else ""
     span = f" ({scale.low:.3g} … {scale.high:.3g})" if scale is not None else ""
     return (
         f'<figure><svg viewBox="0 0 {width} {height}" role="img">'
         f"<title>{escape(title)}, columns {columns.start} to {columns.stop - 1}, "
         f"rows {rows.start} to {rows.stop - 1}</title>"
         f'<image href="{picture}" width="{width}" height="{height}" preserveAspectRatio="none"/>'
-        f'<ellipse class="under" {ellipse}/><ellipse {ellipse}/></svg>'
+        f"{outline}</svg>"
         f"<figcaption>{escape(title)}{span}</figcaption></figure>"
     )
+
+
+def _ellipse(shower: Shower, box: tuple[slice, slice]) -> str:
+    rows, columns = box
+    x, y = shower.x - columns.start + 0.5, rows.stop - (shower.y + 0.5)
+    ellipse = (
+        f'cx="{x:.2f}" cy="{y:.2f}" rx="{shower.a:.2f}" ry="{shower.b:.2f}" '
+        f'transform="rotate({-shower.theta:.2f} {x:.2f} {y:.2f})"'
+    )
+    return f'<ellipse class="under" {ellipse}/><ellipse {ellipse}/>'
 
 
 def _time(seconds: float | None) -> str:

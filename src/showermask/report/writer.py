@@ -13,16 +13,22 @@ from showermask.exposure import Product, known_flags, product_kind
 from showermask.flagging import DEFAULT_FLAGS, Footprint, bits_of, footprints
 from showermask.frames import FrameReader
 from showermask.loss import Loss, time_lost
+from showermask.pixels import PixelRegion
 from showermask.regionfile import RegionFile, read_regions
 from showermask.report.cutouts import RateSource, cut_out
-from showermask.report.page import ExposureReport, ShowerReport, Summary, page
+from showermask.report.page import EntryReport, ExposureReport, Summary, page
+from showermask.shower import Shower
 
 __all__ = ["report_batch", "report_exposure"]
+
+#: Pixels along an axis; a mask of the whole frame is no picture to look at. The largest shower that
+#: the pipeline masks has 400.
+_LARGEST_PICTURE = 512
 
 
 @dataclass
 class _Budget:
-    """How many showers may still get pictures."""
+    """How many entries may still get pictures."""
 
     left: int
 
@@ -42,7 +48,7 @@ def report_batch(output: Path, target: Path, *, pictures: int) -> None:
     target : `~pathlib.Path`
         The page to make or replace.
     pictures : int
-        How many showers get pictures, some 60 kB each.
+        How many entries get pictures, some 60 kB each.
 
     Raises
     ------
@@ -60,6 +66,7 @@ def report_batch(output: Path, target: Path, *, pictures: int) -> None:
         title=f"Masked showers: {output.resolve().name}",
         subtitle=f"{counts[0]} of {len(rows)} exposures done, {counts[1]} failed; "
         f"{sum(row.showers for row in rows.values())} showers, "
+        f"{sum(row.regions for row in rows.values())} pixel regions, "
         f"{sum(row.pixels for row in rows.values())} pixels",
     )
     budget = _Budget(pictures)
@@ -78,7 +85,7 @@ def report_exposure(exposure: Path, regions: Path, target: Path, *, pictures: in
     target : `~pathlib.Path`
         The page to make or replace.
     pictures : int
-        How many showers get pictures, some 60 kB each.
+        How many entries get pictures, some 60 kB each.
 
     Raises
     ------
@@ -102,7 +109,7 @@ def _of_row(row: Row, output: Path, budget: _Budget) -> ExposureReport:
     if row.status == "done":
         try:
             regions = read_regions(row.region_file)
-            if regions.sha256 != row.sha256:
+            if regions.fingerprint != row.sha256:
                 notes.append(f"{regions.name} has changed since; run the batch again to see it")
             else:
                 path = Path(row.input)
@@ -114,7 +121,7 @@ def _of_row(row: Row, output: Path, budget: _Budget) -> ExposureReport:
         status=row.status,
         source=product_kind(row.input) or "",
         region_file=Path(row.region_file).name,
-        counts=(row.showers, row.pixels),
+        counts=(row.showers, row.regions, row.pixels),
         fraction=row.fraction,
         notes=tuple(notes),
     )
@@ -126,16 +133,14 @@ def _of_exposure(
     with FrameReader(path) as reader:
         exposure = reader.exposure
         regions.check_fits(exposure)
-        marks = footprints(regions.showers, exposure.shape)
-        accepted = [mark for mark in marks if mark.shower.is_accepted]
-        showers = [
-            _of_shower(reader, position, mark, accepted, rates, budget)
-            for position, mark in enumerate(marks)
+        accepted = footprints(regions.accepted, exposure.shape)
+        reports = [
+            _of_entry(reader, regions, entry, accepted, rates, budget) for entry in regions.entries
         ]
     loss = Loss.of_marks(accepted, exposure)
     notes = []
-    if budget.left < 0 and any(s.cutout is None for s in showers):
-        notes.append("more showers than pictures; give --pictures for more")
+    if budget.left < 0 and any(report.cutout is None for report in reports):
+        notes.append("more entries than pictures; give --pictures for more")
     return ExposureReport(
         name=exposure.name,
         status="done",
@@ -143,33 +148,37 @@ def _of_exposure(
         region_file=regions.name,
         reviewer=regions.reviewer,
         reviewed=regions.reviewed,
-        showers=tuple(showers),
-        counts=(loss.showers, loss.pixels),
+        entries=tuple(reports),
+        counts=(loss.showers, loss.regions, loss.pixels),
         fraction=loss.fraction,
         seconds=loss.seconds,
         notes=tuple(notes),
     )
 
 
-def _of_shower(
+def _of_entry(
     reader: FrameReader,
-    position: int,
-    mark: Footprint,
+    regions: RegionFile,
+    entry: Shower | PixelRegion,
     accepted: list[Footprint],
     rates: RateSource,
     budget: _Budget,
-) -> ShowerReport:
-    exposure, shower = reader.exposure, mark.shower
+) -> EntryReport:
+    exposure = reader.exposure
+    marks = footprints([entry], exposure.shape)
+    mark = marks[0]
+    place = regions.place(entry)
     cutout = None
-    if mark.pixels and budget.take():
-        flags = shower.flags or DEFAULT_FLAGS
-        bits = bits_of(flags, known_flags(exposure.product), f"showers[{position}].flags")
+    is_small = max(part.stop - part.start for part in mark.box) <= _LARGEST_PICTURE
+    if mark.inside.any() and is_small and budget.take():
+        flags = entry.flags or DEFAULT_FLAGS
+        bits = bits_of(flags, known_flags(exposure.product), f"{place}.flags")
         cutout = cut_out(reader, mark, bits, accepted, rates)
     first, last = mark.groups.start, mark.groups.stop - 1
     is_ramp = exposure.product is Product.RAMP
-    return ShowerReport(
-        shower=shower,
-        position=position,
+    return EntryReport(
+        entry=entry,
+        place=place,
         pixels=mark.pixels,
         groups=f"groups {first} to {last}" if is_ramp else "all groups",
         seconds=time_lost(mark, exposure),

@@ -41,6 +41,7 @@ from showermask.exceptions import ShowermaskError
 from showermask.exposure import Product, known_flags
 from showermask.flagging import footprints
 from showermask.frames import FrameReader
+from showermask.pixels import PixelRegion
 from showermask.review.encoding import CODE_SCALE, LINEAR_MADS, compress, encode_frame
 from showermask.review.session import ChangedOnDiskError, ReviewSession, StaleError
 from showermask.shower import Shower
@@ -330,12 +331,12 @@ class _Api:
         """Return the pixels that the step would mask in this frame, one bit each."""
         reader, session = self._review.get(number)
         reader.check_index(integration, group)
-        showers = list(session.accepted)
+        entries = list(session.accepted)
         if body.get("extra") is not None:
-            showers.append(Shower.from_mapping(body["extra"]))
+            entries.append(Shower.from_mapping(body["extra"]))
         shape = reader.exposure.shape
         masked = np.zeros(shape[-2:], bool)
-        for mark in footprints(showers, shape):
+        for mark in footprints(entries, shape):
             is_here = mark.groups.start <= group < mark.groups.stop
             if mark.integration == integration and is_here:
                 masked[mark.box] |= mark.inside
@@ -362,7 +363,7 @@ class _Api:
         added = None
         with self._review.locked():
             if kind == "add":
-                added = session.add(Shower.from_mapping(body["shower"]), revision=revision)
+                added = session.add(_new_entry(body), revision=revision)
             elif kind == "edit":
                 session.edit(body["id"], dict(body["values"]), revision=revision)
             elif kind == "status":
@@ -397,16 +398,25 @@ class _Api:
         return JSONResponse({"product": product.name, "folder": str(product.parent), "log": lines})
 
 
+def _new_entry(body: Mapping[str, Any]) -> Shower | PixelRegion:
+    if "pixels" in body:
+        return PixelRegion.from_mapping(body["pixels"])
+    return Shower.from_mapping(body["shower"])
+
+
 def _state(session: ReviewSession) -> dict[str, Any]:
+    shown = [
+        (
+            mark.entry,
+            {"id": mark.id, **mark.entry.to_mapping(), "status": str(mark.entry.status)},
+        )
+        for mark in session.marks
+    ]
     return {
         "revision": session.revision,
-        "showers": [
-            {
-                "id": mark.id,
-                **mark.shower.to_mapping(),
-                "status": str(mark.shower.status),
-            }
-            for mark in session.marks
+        "showers": [row for entry, row in shown if isinstance(entry, Shower)],
+        "pixels": [
+            {**row, "place": entry.place} for entry, row in shown if isinstance(entry, PixelRegion)
         ],
         "isDirty": session.is_dirty,
         "canUndo": session.can_undo,

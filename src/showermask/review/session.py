@@ -1,4 +1,4 @@
-"""The state of a review: showers, undo and redo, draft and file. Knows nothing of HTTP.
+"""The state of a review: entries, undo and redo, draft and file. Knows nothing of HTTP.
 
 Every change makes a new tuple of marks; undo and redo move between them. A draft beside the region
 file follows every change, so that a closed tab or a killed server loses nothing.
@@ -15,6 +15,7 @@ from typing import Any
 
 from showermask.exceptions import RegionFileError, ShowermaskError
 from showermask.exposure import Exposure
+from showermask.pixels import PixelRegion
 from showermask.regionfile import RegionFile, read_regions, write_regions
 from showermask.shower import CORRECTED, PROPOSED, Shower, Status
 
@@ -41,18 +42,18 @@ class ChangedOnDiskError(ShowermaskError):
 
 @dataclass(frozen=True)
 class Mark:
-    """A shower under review.
+    """A shower or pixel region under review.
 
     Parameters
     ----------
     id : int
-        Number that the shower keeps for the length of the session.
-    shower : Shower
+        Number that the entry keeps for the length of the session.
+    entry : Shower or PixelRegion
         What it is at present.
     """
 
     id: int
-    shower: Shower
+    entry: Shower | PixelRegion
 
 
 class ReviewSession:
@@ -84,7 +85,7 @@ class ReviewSession:
         self._past: list[tuple[Mark, ...]] = []
         self._file = self._read(path) if path.exists() else None
         self._known_hash = self._file.sha256 if self._file else None
-        self.marks: tuple[Mark, ...] = self._number(self._file.showers if self._file else ())
+        self.marks: tuple[Mark, ...] = self._number(self._file.entries if self._file else ())
         self._saved = self.marks
         self._recover()
 
@@ -109,17 +110,17 @@ class ReviewSession:
         return bool(self._undone)
 
     @property
-    def accepted(self) -> tuple[Shower, ...]:
-        """The showers that would be masked."""
-        return tuple(mark.shower for mark in self.marks if mark.shower.is_accepted)
+    def accepted(self) -> tuple[Shower | PixelRegion, ...]:
+        """What would be masked."""
+        return tuple(mark.entry for mark in self.marks if mark.entry.is_accepted)
 
-    def add(self, shower: Shower, *, revision: int | None = None) -> int:
-        """Add a shower.
+    def add(self, entry: Shower | PixelRegion, *, revision: int | None = None) -> int:
+        """Add a shower or pixel region.
 
         Parameters
         ----------
-        shower : Shower
-            The shower.
+        entry : Shower or PixelRegion
+            The entry; not one with a mask file.
         revision : int, optional
             The revision that the change was made to; any without it.
 
@@ -133,16 +134,16 @@ class ReviewSession:
         StaleError
             When the state has moved on from ``revision``.
         RegionFileError
-            When the shower lies outside the exposure.
+            When it lies outside the exposure.
         """
         self._check_revision(revision)
-        self._check_fits(shower)
-        (mark,) = self._number([shower])
+        self._check_fits(entry)
+        (mark,) = self._number([entry])
         self._change((*self.marks, mark))
         return mark.id
 
     def edit(self, mark_id: int, changes: dict[str, Any], *, revision: int | None = None) -> None:
-        """Change attributes of a shower.
+        """Change attributes of an entry.
 
         Parameters
         ----------
@@ -154,18 +155,22 @@ class ReviewSession:
             The revision that the change was made to.
         """
         self._check_revision(revision)
-        before = self._find(mark_id).shower
-        shower = Shower.from_mapping({**before.to_mapping(), **changes})
-        same = replace(before, status=shower.status, comment=shower.comment)
-        if before.source == PROPOSED and shower != same:
-            shower = replace(shower, source=CORRECTED)  # so that a second run leaves it alone
-        self._check_fits(shower)
-        self._change(tuple(Mark(m.id, shower) if m.id == mark_id else m for m in self.marks))
+        before = self._find(mark_id).entry
+        entry = type(before).from_mapping({**before.to_mapping(), **changes})
+        if isinstance(before, PixelRegion) and isinstance(entry, PixelRegion):
+            if entry.mask != before.mask:
+                raise RegionFileError("mask can't be changed here; edit the region file")
+            entry = replace(entry, image=before.image)
+        same = replace(before, status=entry.status, comment=entry.comment)
+        if before.source == PROPOSED and entry != same:
+            entry = replace(entry, source=CORRECTED)  # so that a second run leaves it alone
+        self._check_fits(entry)
+        self._change(tuple(Mark(m.id, entry) if m.id == mark_id else m for m in self.marks))
 
     def set_status(
         self, mark_ids: Sequence[int], status: Status | str, *, revision: int | None = None
     ) -> None:
-        """Accept or reject showers, as one change.
+        """Accept or reject entries, as one change.
 
         Parameters
         ----------
@@ -183,13 +188,13 @@ class ReviewSession:
         new = Status(status)
         self._change(
             tuple(
-                Mark(m.id, replace(m.shower, status=new)) if m.id in chosen else m
+                Mark(m.id, replace(m.entry, status=new)) if m.id in chosen else m
                 for m in self.marks
             )
         )
 
     def remove(self, mark_id: int, *, revision: int | None = None) -> None:
-        """Delete a shower.
+        """Delete an entry.
 
         Parameters
         ----------
@@ -249,7 +254,7 @@ class ReviewSession:
         """Take the file as it is on disk, as a change that can be undone."""
         self._file = self._read(self.path) if self.path.exists() else None
         self._known_hash = self._file.sha256 if self._file else None
-        marks = self._number(self._file.showers if self._file else ())
+        marks = self._number(self._file.entries if self._file else ())
         self._saved = marks
         self._change(marks)
 
@@ -272,8 +277,10 @@ class ReviewSession:
             What would be saved.
         """
         shape = self.exposure.shape
+        entries = [mark.entry for mark in (self.marks if marks is None else marks)]
         return RegionFile(
-            showers=tuple(mark.shower for mark in (self.marks if marks is None else marks)),
+            showers=tuple(entry for entry in entries if isinstance(entry, Shower)),
+            pixels=tuple(entry for entry in entries if isinstance(entry, PixelRegion)),
             exposure=self.exposure.root,
             shape=(shape[0], shape[1], shape[2], shape[3])
             if len(shape) == 4
@@ -298,25 +305,25 @@ class ReviewSession:
             # A draft that can't be used is set aside, not lost.
             self.draft_path.replace(self.draft_path.with_suffix(".broken.yaml"))
             return
-        if tuple(mark.shower for mark in self.marks) == draft.showers:
+        if tuple(mark.entry for mark in self.marks) == draft.entries:
             self.draft_path.unlink()
             return
         # The draft was made to the file of that time: if that is another now, saving has to ask.
         base = _base_hash(self.draft_path)
         self.recovered = True
         self._known_hash = base
-        self._change(self._number(draft.showers))
+        self._change(self._number(draft.entries))
 
-    def _number(self, showers: Sequence[Shower]) -> tuple[Mark, ...]:
+    def _number(self, entries: Sequence[Shower | PixelRegion]) -> tuple[Mark, ...]:
         first = self._next_id
-        self._next_id += len(showers)
-        return tuple(Mark(first + i, shower) for i, shower in enumerate(showers))
+        self._next_id += len(entries)
+        return tuple(Mark(first + i, entry) for i, entry in enumerate(entries))
 
     def _find(self, mark_id: int) -> Mark:
         for mark in self.marks:
             if mark.id == mark_id:
                 return mark
-        raise StaleError(f"shower {mark_id} is not there any more; it was deleted meanwhile")
+        raise StaleError(f"entry {mark_id} is not there any more; it was deleted meanwhile")
 
     def _check_revision(self, revision: int | None) -> None:
         if revision is not None and revision != self.revision:
@@ -325,11 +332,15 @@ class ReviewSession:
                 "it was changed in another tab"
             )
 
-    def _check_fits(self, shower: Shower) -> None:
+    def _check_fits(self, entry: Shower | PixelRegion) -> None:
         nints, ngroups = self.exposure.nints, self.exposure.ngroups
-        RegionFileError.raise_if(
-            [f"{name} {text}" for name, text in shower.misfits(nints=nints, ngroups=ngroups)]
-        )
+        if isinstance(entry, PixelRegion):
+            if entry.mask is not None and entry.image is None:
+                raise RegionFileError("mask can't be named here; edit the region file")
+            misfits = entry.misfits(nints=nints, ngroups=ngroups, frame=self.exposure.frame)
+        else:
+            misfits = entry.misfits(nints=nints, ngroups=ngroups)
+        RegionFileError.raise_if([f"{name} {text}" for name, text in misfits])
 
     def _change(self, marks: tuple[Mark, ...]) -> None:
         self._keep(marks)

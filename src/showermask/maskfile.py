@@ -1,0 +1,121 @@
+"""Masks as FITS images: read them where a region file may name them, and write them."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from functools import lru_cache
+from io import BytesIO
+from pathlib import Path
+from stat import S_ISREG
+
+import numpy as np
+from astropy.io import fits
+from numpy.typing import NDArray
+
+from showermask.atomic import whole_file
+from showermask.exceptions import PixelsError
+from showermask.pixels import MaskImage
+
+__all__ = ["ANYWHERE_VARIABLE", "find_mask", "read_mask", "write_mask"]
+
+#: Environment variable that, if set to 1, lets region files name masks outside their folder.
+ANYWHERE_VARIABLE = "SHOWERMASK_MASKS_ANYWHERE"
+
+#: Bytes; a full frame of 64-bit numbers has 8 MB.
+_MAX_SIZE = 100 * 1000**2
+
+
+def find_mask(name: str, folder: Path, *, anywhere: bool | None = None) -> Path:
+    """Return where a mask file is that a region file names.
+
+    Parameters
+    ----------
+    name : str
+        Path, relative to the region file.
+    folder : `~pathlib.Path`
+        Folder of the region file.
+    anywhere : bool, optional
+        Whether it may be outside that folder; as the environment says (`ANYWHERE_VARIABLE`) without
+        it, else not.
+
+    Returns
+    -------
+    `~pathlib.Path`
+        The file; it need not exist.
+
+    Raises
+    ------
+    PixelsError
+        When it is outside the folder, and may not be.
+    """
+    if anywhere is None:
+        anywhere = os.environ.get(ANYWHERE_VARIABLE) == "1"
+    path = folder / name
+    if not anywhere and not path.resolve().is_relative_to(folder.resolve()):
+        raise PixelsError(
+            f"is {name}, outside the folder of the region file; move it there, or set "
+            f"{ANYWHERE_VARIABLE}=1 if you trust the file"
+        )
+    return path
+
+
+def read_mask(path: Path) -> MaskImage:
+    """Read a mask file.
+
+    Parameters
+    ----------
+    path : `~pathlib.Path`
+        A FITS file; its first image counts.
+
+    Returns
+    -------
+    MaskImage
+        Its image.
+
+    Raises
+    ------
+    PixelsError
+        When it can't be read, or is no mask.
+    """
+    try:
+        status = path.stat()
+        if not S_ISREG(status.st_mode) or status.st_size > _MAX_SIZE:
+            raise PixelsError(
+                f"is {path.name}, expected a FITS file of at most {_MAX_SIZE // 1000**2} MB"
+            )
+        return _read(path, status.st_mtime_ns, status.st_size)
+    except OSError as error:
+        raise PixelsError(
+            f"is {path.name}, which can't be read ({error.strerror or error}); "
+            f"expected a FITS file {path}"
+        ) from error
+
+
+@lru_cache(maxsize=16)
+def _read(path: Path, _time: int, _size: int) -> MaskImage:
+    """Read a mask; the files of many exposures name the same one."""
+    data = path.read_bytes()
+    with fits.open(BytesIO(data)) as hdus:
+        images = (hdu.data for hdu in hdus if hdu.is_image and hdu.header["NAXIS"] > 0)
+        image = next(images, None)
+        if image is None or image.ndim != 2:
+            found = "no image" if image is None else f"an image of {image.ndim} axes"
+            raise PixelsError(f"is {path.name}, which has {found}, expected one of two axes")
+        if image.dtype.kind == "f" and np.isnan(image).any():
+            raise PixelsError(f"is {path.name}, which has NaN, expected 0 or something else")
+        return MaskImage.of_array(image, hashlib.sha256(data).hexdigest())
+
+
+def write_mask(path: Path, mask: NDArray[np.bool_]) -> None:
+    """Write a mask file, whole or not at all.
+
+    Parameters
+    ----------
+    path : `~pathlib.Path`
+        The file to make or replace.
+    mask : `numpy.ndarray`
+        ``(ny, nx)`` bool.
+    """
+    with whole_file(path) as draft:
+        fits.PrimaryHDU(mask.astype(np.uint8)).writeto(draft, overwrite=True)
