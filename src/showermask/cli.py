@@ -88,6 +88,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_propose(commands)
     _add_review(commands)
     _add_batch(commands)
+    _add_convert(commands)
     _add_report(commands)
     _add_demo(commands)
     return parser
@@ -318,6 +319,71 @@ def _batch(options: argparse.Namespace) -> int:
     for line in summary.describe():
         print(line)
     return 0 if summary.is_good else 1
+
+
+def _add_convert(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    command = commands.add_parser(
+        "convert",
+        help="convert region files from and to other files",
+        description="Convert a file into a region file, or a region file into another: DS9 regions "
+        "(ds9, .reg), ECSV tables (ecsv), FITS masks (mask), the lists that the original tool "
+        "prints (tool), lists of pixels x y (pixels), manual flag files of jwst_reffiles (flags).",
+    )
+    command.add_argument("source", metavar="INPUT", type=Path, help="file to convert")
+    command.add_argument("target", metavar="OUTPUT", type=Path, help="file to make or replace")
+    kinds = ("regions", "ds9", "ecsv", "mask", "tool", "pixels", "flags")
+    command.add_argument(
+        "--from", dest="kind", choices=kinds, help="what INPUT is (default: by its suffix)"
+    )
+    command.add_argument(
+        "--to", dest="target_kind", choices=kinds, help="what OUTPUT is (default: by its suffix)"
+    )
+    command.add_argument(
+        "--exposure",
+        metavar="EXPOSURE",
+        type=Path,
+        help="exposure that the regions are for: its name and shape go into the region file",
+    )
+    for name, what in (
+        ("integration", "integration, zero-based,"),
+        ("group", "first affected group, zero-based,"),
+        ("last-group", "last affected group, zero-based,"),
+    ):
+        command.add_argument(f"--{name}", type=int, metavar="N", help=f"{what} of what has none")
+    command.add_argument(
+        "--origin", type=int, choices=(0, 1), help="index of the first pixel in lists of pixels"
+    )
+    command.add_argument(
+        "--drawn-size",
+        action="store_true",
+        help="take the axes of the original tool as it drew them, half of what it masked",
+    )
+    command.set_defaults(run=_convert)
+
+
+def _convert(options: argparse.Namespace) -> int:
+    from showermask.convert.context import Context
+    from showermask.convert.converting import convert_file
+    from showermask.exposure import describe_file
+
+    context = Context(
+        exposure=None if options.exposure is None else describe_file(options.exposure),
+        integration=options.integration,
+        group=options.group,
+        last_group=options.last_group,
+        origin=options.origin,
+        is_drawn_size=options.drawn_size,
+    )
+    converted = convert_file(
+        options.source,
+        options.target,
+        context,
+        kind=options.kind,
+        target_kind=options.target_kind,
+    )
+    for line in converted.describe():
+        print(line)
+    return 0
 
 
 def _add_report(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

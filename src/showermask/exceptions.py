@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 __all__ = [
+    "ConvertError",
     "EngineError",
     "EntryError",
     "ExposureError",
@@ -77,6 +78,10 @@ class FlagError(ShowermaskError):
 
 class MaskTooLargeError(ShowermaskError):
     """A mask that covers more of the frame than allowed."""
+
+
+class ConvertError(ShowermaskError):
+    """A file that can't be converted."""
 
 
 class OutputError(ShowermaskError):

@@ -33,6 +33,7 @@ __all__ = [
     "RegionFile",
     "find_regions",
     "read_regions",
+    "regions_of_tree",
     "write_regions",
 ]
 
@@ -238,6 +239,32 @@ def read_regions(path: str | os.PathLike[str], *, masks_anywhere: bool | None = 
             problems[MAX_PROBLEMS:] = ["… and more problems"]
         raise RegionFileError(*(f"{file}: {problem}" for problem in problems))
     return RegionFile(**contents, path=file, sha256=hashlib.sha256(data).hexdigest())
+
+
+def regions_of_tree(tree: Any, path: Path) -> RegionFile:
+    """Make the content of a region file from a tree that another file holds.
+
+    Parameters
+    ----------
+    tree : object
+        What a region file would say.
+    path : `~pathlib.Path`
+        The other file: for messages, and where mask files are seen from.
+
+    Returns
+    -------
+    RegionFile
+        The content.
+
+    Raises
+    ------
+    RegionFileError
+        With all problems of the tree.
+    """
+    try:
+        return RegionFile(**_contents(tree, path.parent, masks_anywhere=None))
+    except RegionFileError as error:
+        raise RegionFileError(*(f"{path}: {problem}" for problem in error.problems)) from error
 
 
 def write_regions(path: str | os.PathLike[str], regions: RegionFile) -> None:

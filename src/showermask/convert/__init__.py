@@ -1,0 +1,1 @@
+"""Region files from and to the files that people already have."""

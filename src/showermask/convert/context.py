@@ -1,0 +1,83 @@
+"""What a file of another kind does not say, and whoever converts it has to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from showermask.exceptions import ConvertError
+from showermask.exposure import Exposure
+
+__all__ = ["Context"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Context:
+    """What the user says of a file.
+
+    Parameters
+    ----------
+    exposure : Exposure, optional
+        What the regions are for.
+    integration, group, last_group : int, optional
+        Of entries that have none.
+    origin : int, optional
+        Index of the first pixel, 0 or 1, in lists of pixels.
+    is_drawn_size : bool, optional
+        Whether the axes of the original tool are taken as it drew them, half of what it masked.
+    """
+
+    exposure: Exposure | None = None
+    integration: int | None = None
+    group: int | None = None
+    last_group: int | None = None
+    origin: int | None = None
+    is_drawn_size: bool = False
+
+    @property
+    def frame(self) -> tuple[int, int] | None:
+        """Rows and columns, where known."""
+        return self.exposure.frame if self.exposure is not None else None
+
+    @property
+    def times(self) -> dict[str, int]:
+        """Integration and groups, those that are given."""
+        given = {"integration": self.integration, "group": self.group}
+        given["last_group"] = self.last_group
+        return {name: value for name, value in given.items() if value is not None}
+
+    def need_frame(self, path: Path, why: str) -> tuple[int, int]:
+        """Return rows and columns.
+
+        Parameters
+        ----------
+        path : `~pathlib.Path`
+            The file, for the message.
+        why : str
+            What they are needed for.
+
+        Returns
+        -------
+        tuple of int
+            Rows and columns.
+
+        Raises
+        ------
+        ConvertError
+            When the exposure was not given.
+        """
+        if self.frame is None:
+            raise ConvertError(f"{path}: {why}, for which the frame is needed; give --exposure")
+        return self.frame
+
+    def header(self) -> dict[str, Any]:
+        """Return what a region file says of its exposure; None for what is not known."""
+        if self.exposure is None:
+            return {}
+        shape = self.exposure.shape
+        return {
+            "exposure": self.exposure.root,
+            "subarray": self.exposure.subarray,
+            "shape": list(shape) if len(shape) == 4 else None,
+        }

@@ -1,0 +1,322 @@
+"""Convert a file into a region file, or a region file into another."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from showermask.atomic import whole_file
+from showermask.convert.context import Context
+from showermask.convert.lists import (
+    read_flag_file,
+    read_pixel_list,
+    read_tool_list,
+    write_tool_list,
+)
+from showermask.convert.runs import as_regions
+from showermask.exceptions import ConvertError
+from showermask.flagging import footprints
+from showermask.maskfile import read_mask, write_mask
+from showermask.pixels import MaskImage, PixelRegion
+from showermask.regionfile import SUFFIXES, RegionFile, read_regions, write_regions
+from showermask.shower import Shower
+
+__all__ = ["FORMATS", "Converted", "convert_file"]
+
+#: Kinds of files, and the suffixes that tell of them where ``--from`` and ``--to`` do not.
+FORMATS = {
+    "regions": SUFFIXES,
+    "ds9": (".reg",),
+    "ecsv": (".ecsv",),
+    "mask": (".fits",),
+    "tool": (),
+    "pixels": (),
+    "flags": (),
+}
+#: More ranges than this go into a mask file.
+_MOST_RANGES = 1000
+_MAX_SIZE = 200 * 1000**2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Converted:
+    """What was converted.
+
+    Parameters
+    ----------
+    showers, pixels : int
+        Number of showers and of pixel regions.
+    files : tuple of `~pathlib.Path`
+        What was written.
+    lost : tuple of str
+        What the other kind of file has no place for.
+    """
+
+    showers: int
+    pixels: int
+    files: tuple[Path, ...]
+    lost: tuple[str, ...] = ()
+
+    def describe(self) -> list[str]:
+        """Return lines for people."""
+        names = ", ".join(str(file) for file in self.files)
+        lines = [f"{names}: {self.showers} showers, {self.pixels} pixel regions"]
+        return lines + [f"not in {self.files[0].name}: {what}" for what in self.lost]
+
+
+def convert_file(
+    source: Path,
+    target: Path,
+    context: Context,
+    *,
+    kind: str | None = None,
+    target_kind: str | None = None,
+) -> Converted:
+    """Convert a file; one of the two is a region file.
+
+    Parameters
+    ----------
+    source, target : `~pathlib.Path`
+        What to read, and what to make or replace.
+    context : Context
+        What the source does not say.
+    kind, target_kind : str, optional
+        Which of `FORMATS` they are; as their suffixes say without.
+
+    Returns
+    -------
+    Converted
+        What was converted.
+
+    Raises
+    ------
+    ShowermaskError
+        When anything can't be converted; nothing is written then.
+    """
+    kind = kind or _kind_of(source, "--from")
+    target_kind = target_kind or _kind_of(target, "--to")
+    if source.resolve() == target.resolve():
+        raise ConvertError(f"{target}: is the file to be converted; give another name")
+    regions, masks = _read(source, target, kind, context)
+    if context.exposure is not None:
+        regions.check_fits(context.exposure)
+    if target_kind == "regions":
+        return _write_regions(regions, masks, source, target)
+    if masks:
+        raise ConvertError(
+            f"{source}: has too many pixels for ranges; convert it into a region file first"
+        )
+    return _WRITERS[target_kind](regions, target, context)
+
+
+def _kind_of(path: Path, option: str) -> str:
+    for kind, suffixes in FORMATS.items():
+        if path.suffix.lower() in suffixes:
+            return kind
+    raise ConvertError(
+        f"{path}: its suffix does not tell what it is; give {option} with one of "
+        f"{', '.join(FORMATS)}"
+    )
+
+
+def _read(
+    source: Path, target: Path, kind: str, context: Context
+) -> tuple[RegionFile, dict[str, Any]]:
+    """Return the regions, and the masks that are to be written beside them, by name."""
+    if kind == "regions":
+        return read_regions(source), {}
+    if kind == "mask":
+        return _of_mask(source, target, context)
+    text = _read_text(source)
+    if kind == "pixels":
+        return _of_pixels(text, source, target, context)
+    if kind == "ds9":
+        from showermask.convert.ds9 import read_ds9
+
+        return read_ds9(text, source, context), {}
+    if kind == "ecsv":
+        from showermask.convert.table import read_table
+
+        return read_table(text, source), {}
+    entries: dict[str, Any] = {"showers": (), "pixels": ()}
+    if kind == "tool":
+        entries["showers"] = tuple(read_tool_list(text, source, context))
+    else:
+        entries["pixels"] = tuple(read_flag_file(text, source, context))
+    return RegionFile(**entries, **_header(context)), {}
+
+
+def _header(context: Context) -> dict[str, Any]:
+    header = context.header()
+    if header.get("shape") is not None:
+        header["shape"] = tuple(header["shape"])
+    return header
+
+
+def _read_text(source: Path) -> str:
+    try:
+        if source.stat().st_size > _MAX_SIZE:
+            raise ConvertError(f"{source}: has more than {_MAX_SIZE // 1000**2} MB")
+        return source.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConvertError(f"{source}: can't be read ({error.strerror})") from error
+    except UnicodeDecodeError as error:
+        raise ConvertError(f"{source}: is no text, expected UTF-8") from error
+
+
+def _of_mask(source: Path, target: Path, context: Context) -> tuple[RegionFile, dict[str, Any]]:
+    """Take a mask file for what it is: the region file names a copy, or lists its few ranges."""
+    try:
+        image = read_mask(source)
+    except ConvertError:
+        raise
+    except ValueError as error:
+        raise ConvertError(f"{source}: {error}") from error
+    mask = np.zeros(image.shape, bool)
+    mask[image.box] = image.inside
+    return _ranges_or_mask(mask, source, target, context)
+
+
+def _of_pixels(
+    text: str, source: Path, target: Path, context: Context
+) -> tuple[RegionFile, dict[str, Any]]:
+    pixels = read_pixel_list(text, source, context)
+    if not len(pixels):
+        return RegionFile(showers=(), **_header(context)), {}
+    frame = context.frame
+    if frame is None:
+        frame = int(pixels[:, 1].max()) + 1, int(pixels[:, 0].max()) + 1
+        if len(pixels) > _MOST_RANGES or max(frame) > 100_000:
+            frame = context.need_frame(source, f"has {len(pixels)} pixels, which go into a mask")
+    if (pixels >= [frame[1], frame[0]]).any():
+        x, y = pixels[(pixels >= [frame[1], frame[0]]).any(axis=1)][0]
+        raise ConvertError(
+            f"{source}: has the pixel ({x}, {y}), zero-based, but the frame has columns 0 to "
+            f"{frame[1] - 1} and rows 0 to {frame[0] - 1}"
+        )
+    mask = np.zeros(frame, bool)
+    mask[pixels[:, 1], pixels[:, 0]] = True
+    return _ranges_or_mask(mask, source, target, context)
+
+
+def _ranges_or_mask(
+    mask: np.ndarray[Any, Any], source: Path, target: Path, context: Context
+) -> tuple[RegionFile, dict[str, Any]]:
+    common: dict[str, Any] = {**context.times, "source": source.name}
+    ranges = []
+    for region in as_regions(mask, **common):
+        ranges.append(region)
+        if len(ranges) > _MOST_RANGES:
+            name = f"{target.stem}_mask.fits"
+            image = MaskImage.of_array(mask)
+            entry = PixelRegion(mask=name, image=image, **common)
+            return RegionFile(showers=(), pixels=(entry,), **_header(context)), {name: mask}
+    return RegionFile(showers=(), pixels=tuple(ranges), **_header(context)), {}
+
+
+def _write_regions(
+    regions: RegionFile, masks: dict[str, Any], source: Path, target: Path
+) -> Converted:
+    files = [target]
+    for name, mask in masks.items():
+        path = target.parent / name
+        if path.exists() and path.resolve() == source.resolve():
+            raise ConvertError(f"{path}: is the file to be converted; give another name")
+        write_mask(path, mask)
+        files.append(path)
+    write_regions(target, replace(regions, path=None, sha256=None))
+    return _converted(regions, *files)
+
+
+def _converted(regions: RegionFile, *files: Path, lost: tuple[str, ...] = ()) -> Converted:
+    return Converted(
+        showers=len(regions.showers), pixels=len(regions.pixels), files=files, lost=lost
+    )
+
+
+def _write_text(target: Path, text: str) -> None:
+    with whole_file(target) as draft:
+        draft.write_text(text, encoding="utf-8")
+
+
+def _write_ds9(regions: RegionFile, target: Path, _: Context) -> Converted:
+    from showermask.convert.ds9 import write_ds9
+
+    _write_text(target, write_ds9(regions))
+    return _converted(regions, target)
+
+
+def _write_table(regions: RegionFile, target: Path, _: Context) -> Converted:
+    from showermask.convert.table import write_table
+
+    _write_text(target, write_table(regions))
+    return _converted(regions, target)
+
+
+def _write_tool(regions: RegionFile, target: Path, _: Context) -> Converted:
+    showers = [entry for entry in regions.accepted if isinstance(entry, Shower)]
+    _write_text(target, write_tool_list(showers))
+    lost = [f"{len(regions.pixels)} pixel regions"] if regions.pixels else []
+    others = len(regions.showers) - len(showers)
+    lost += [f"{others} showers that are not accepted"] if others else []
+    lost += (
+        ["last groups; the tool masks to the end"]
+        if any(shower.last_group is not None for shower in showers)
+        else []
+    )
+    written = replace(regions, showers=tuple(showers), pixels=())
+    return _converted(written, target, lost=tuple(lost))
+
+
+def _write_mask(regions: RegionFile, target: Path, context: Context) -> Converted:
+    """Write all pixels that are masked at any time."""
+    frame = context.frame or (regions.shape[2:] if regions.shape else None)
+    if frame is None:
+        frame = context.need_frame(target, "is an image")
+    mask = np.zeros(frame, bool)
+    for mark in footprints(regions.accepted, frame):
+        mask[mark.box] |= mark.inside
+    write_mask(target, mask)
+    others = len(regions.entries) - len(regions.accepted)
+    lost = ["integrations, groups, flags and texts"]
+    lost += [f"{others} entries that are not accepted"] if others else []
+    return _converted(regions, target, lost=tuple(lost))
+
+
+def _write_pixels(regions: RegionFile, target: Path, context: Context) -> Converted:
+    """Write all pixels that are masked at any time, as a list."""
+    if context.origin is None:
+        raise ConvertError(
+            f"{target}: a list does not say whether the first pixel is 0 or 1; give --origin"
+        )
+    frame = context.frame or (regions.shape[2:] if regions.shape else None)
+    if frame is None:
+        frame = context.need_frame(target, "lists pixels")
+    mask = np.zeros(frame, bool)
+    for mark in footprints(regions.accepted, frame):
+        mask[mark.box] |= mark.inside
+    rows, columns = np.nonzero(mask)
+    lines = [f"# x y, the first pixel is {context.origin}"]
+    lines += [
+        f"{x + context.origin} {y + context.origin}" for y, x in zip(rows, columns, strict=True)
+    ]
+    _write_text(target, "\n".join(lines) + "\n")
+    return _converted(regions, target, lost=("integrations, groups, flags and texts",))
+
+
+def _refuse_flags(_: RegionFile, target: Path, __: Context) -> Converted:
+    raise ConvertError(f"{target}: flag files are read, not written; take ecsv, ds9 or mask")
+
+
+_WRITERS: dict[str, Callable[[RegionFile, Path, Context], Converted]] = {
+    "ds9": _write_ds9,
+    "ecsv": _write_table,
+    "tool": _write_tool,
+    "mask": _write_mask,
+    "pixels": _write_pixels,
+    "flags": _refuse_flags,
+}

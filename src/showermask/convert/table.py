@@ -1,0 +1,113 @@
+"""Region files as ECSV tables: a row for each shower, all else in the metadata."""
+
+from __future__ import annotations
+
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from astropy import units
+from astropy.table import MaskedColumn, Table
+
+from showermask.exceptions import ConvertError
+from showermask.regionfile import RegionFile, regions_of_tree
+
+__all__ = ["read_table", "write_table"]
+
+_COLUMNS: dict[str, tuple[type, units.UnitBase | None]] = {
+    "integration": (int, None),
+    "group": (int, None),
+    "last_group": (int, None),
+    "x": (float, units.pix),
+    "y": (float, units.pix),
+    "a": (float, units.pix),
+    "b": (float, units.pix),
+    "theta": (float, units.deg),
+    "status": (str, None),
+    "flags": (str, None),
+    "comment": (str, None),
+    "source": (str, None),
+    "score": (float, None),
+}
+
+
+def write_table(regions: RegionFile) -> str:
+    """Return a region file as an ECSV table.
+
+    Parameters
+    ----------
+    regions : RegionFile
+        The region file.
+
+    Returns
+    -------
+    str
+        The table.
+    """
+    tree = regions.to_tree()
+    rows = tree.pop("showers")
+    table = Table(meta={"showermask": tree})
+    for name, (kind, unit) in _COLUMNS.items():
+        values = [row.get(name) for row in rows]
+        if name == "flags":
+            values = [None if flags is None else ",".join(flags) for flags in values]
+        if name == "status":
+            values = [value or "accepted" for value in values]
+        gaps = [value is None for value in values]
+        if all(gaps) and name not in ("integration", "group", "x", "y", "a", "b", "theta"):
+            continue
+        filled = [kind() if value is None else value for value in values]
+        data: Any = np.array(filled, dtype=object if kind is str else kind)
+        table[name] = MaskedColumn(data.astype(str) if kind is str else data, mask=gaps, unit=unit)
+        if not any(gaps):
+            table[name] = table[name].filled()
+    text = StringIO()
+    table.write(text, format="ascii.ecsv", serialize_method="data_mask")
+    return text.getvalue()
+
+
+def read_table(text: str, path: Path) -> RegionFile:
+    """Return the region file that an ECSV table holds.
+
+    Parameters
+    ----------
+    text : str
+        The table, with the columns integration, group, x, y, a, b, theta at least.
+    path : `~pathlib.Path`
+        Where it is from; mask files are seen from there.
+
+    Returns
+    -------
+    RegionFile
+        The region file.
+
+    Raises
+    ------
+    ConvertError
+        When it is no such table.
+    """
+    try:
+        table = Table.read(text.splitlines(keepends=True), format="ascii.ecsv", fill_values=None)
+    except Exception as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ConvertError(f"{path}: can't be read as an ECSV table ({reason})") from error
+    for name, (_, unit) in _COLUMNS.items():
+        if name in table.colnames and table[name].unit not in (None, unit):
+            raise ConvertError(f"{path}: {name} is in {table[name].unit}, expected {unit}")
+    rows = [
+        {name: _plain(line[name]) for name in table.colnames if line[name] is not np.ma.masked}
+        for line in table
+    ]
+    for row in rows:
+        if isinstance(row.get("flags"), str):
+            row["flags"] = row["flags"].split(",")
+    header = table.meta.get("showermask", {})
+    tree = {**{key: value for key, value in header.items() if key != "pixels"}, "showers": rows}
+    if "pixels" in header:
+        tree["pixels"] = header["pixels"]
+    return regions_of_tree(tree, path)
+
+
+def _plain(value: Any) -> Any:
+    return value.item() if hasattr(value, "item") else value
