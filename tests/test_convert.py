@@ -18,12 +18,12 @@ from showermask.cli import main
 from showermask.convert.context import Context
 from showermask.convert.ds9 import read_ds9, write_ds9
 from showermask.convert.lists import read_flag_file
-from showermask.convert.runs import as_regions
 from showermask.convert.table import read_table, write_table
 from showermask.exceptions import ConvertError, RegionFileError
 from showermask.exposure import describe_file
 from showermask.flagging import footprints
 from showermask.maskfile import write_mask
+from showermask.pixels import ranges_of
 from showermask.regionfile import write_regions
 from showermask.synthetic.ramps import RampBuilder
 
@@ -353,7 +353,7 @@ class TestPixelLists:
     def test_ranges_are_the_pixels(self, mask):
         """No more, no less, none twice."""
         bits = np.array([mask >> i & 1 for i in range(63)], bool).reshape(7, 9)
-        found = list(as_regions(bits))
+        found = [PixelRegion(x=x, y=y) for x, y in ranges_of(bits)]
         assert np.array_equal(union(found, bits.shape), bits)
         assert sum(mark.pixels for mark in footprints(found, bits.shape)) == bits.sum()
 

@@ -9,7 +9,7 @@ from showermask.exposure import Exposure, Product, known_flags
 from showermask.flagging import (
     MAX_MASKED_FRACTION,
     Footprint,
-    bits_of,
+    bits_of_entry,
     check_coverage,
     footprints,
 )
@@ -109,9 +109,8 @@ def describe_mask(regions: RegionFile, exposure: Exposure) -> Iterator[str]:
 
 def _check_flags(regions: RegionFile, exposure: Exposure) -> None:
     for entry in regions.accepted:
-        if entry.flags is not None:
-            plane = exposure.product.plane
-            bits_of(entry.flags, known_flags(exposure.product), f"{regions.name}: {plane}")
+        plane = f"{regions.name}: {exposure.product.plane}"
+        bits_of_entry(entry, known_flags(exposure.product), known_flags(Product.IMAGE), plane)
 
 
 def _count(entries: Sequence[Entry], status: Status) -> int:

@@ -151,6 +151,38 @@ def _add_propose(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         default=5.8,
         help="signal-to-noise ratio from which on a glow is proposed (default: %(default)s)",
     )
+    persistence = command.add_argument_group(
+        "persistence",
+        "With --persistence no showers are looked for: what saturated in an exposure is masked in "
+        "the later ones of the same detector, as pixels with DO_NOT_USE and PERSISTENCE.",
+    )
+    persistence.add_argument("--persistence", action="store_true", help="do that instead")
+    persistence.add_argument(
+        "--unsaturated-groups",
+        metavar="N",
+        type=_whole,
+        default=3,
+        help="most groups in which such a pixel is not saturated, and fewer than half "
+        "(default: %(default)s)",
+    )
+    persistence.add_argument(
+        "--grow",
+        metavar="N",
+        type=_whole,
+        default=0,
+        help="pixels to grow them by (default: %(default)s)",
+    )
+    persistence.add_argument(
+        "--time-limit",
+        metavar="SECONDS",
+        type=_above_zero,
+        help="longest time from the end of an exposure to the start of a later one (default: any)",
+    )
+    persistence.add_argument(
+        "--as-candidates",
+        action="store_true",
+        help="for the review; without it they are accepted",
+    )
     command.set_defaults(run=_propose)
 
 
@@ -161,10 +193,20 @@ def _above_zero(text: str) -> float:
     return value
 
 
+def _whole(text: str) -> int:
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"is {text}, expected 0 or more")
+    return value
+
+
 def _propose(options: argparse.Namespace) -> int:
     from showermask.propose.proposing import find_ramps, propose_showers
 
     work, failed = find_ramps(options.exposures, options.output_dir)
+    if options.persistence:
+        failed += _propose_persistence(work, options)
+        work = []
     for path, regions in work:
         try:
             proposal = propose_showers(path, regions, threshold=options.threshold)
@@ -175,6 +217,22 @@ def _propose(options: argparse.Namespace) -> int:
     for problem in failed:
         print(f"showermask: {problem}", file=sys.stderr)
     return 1 if failed else 0
+
+
+def _propose_persistence(work: list[tuple[Path, Path]], options: argparse.Namespace) -> list[str]:
+    from showermask.entry import Status
+    from showermask.propose.persistence import Rules, propose_persistence
+
+    rules = Rules(
+        unsaturated_groups=options.unsaturated_groups,
+        grow=options.grow,
+        time_limit=options.time_limit,
+        status=Status.CANDIDATE if options.as_candidates else Status.ACCEPTED,
+    )
+    done, problems = propose_persistence(work, rules)
+    for result in done:
+        print(result.describe(), flush=True)
+    return problems
 
 
 def _add_review(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -31,6 +31,7 @@ __all__ = [
     "Footprint",
     "are_set",
     "bits_of",
+    "bits_of_entry",
     "check_coverage",
     "count_samples",
     "entries_of",
@@ -133,6 +134,44 @@ def bits_of(names: Iterable[str], known: Mapping[str, int], plane: str) -> int:
         found = ", ".join(unknown) if unknown else "no flag"
         raise FlagError(f"{plane}: found {found}, expected names among {', '.join(flags)}")
     return reduce(or_, (flags[name] for name in wanted))
+
+
+def bits_of_entry(
+    entry: Shower | PixelRegion, known: Mapping[str, int], elsewhere: Mapping[str, int], plane: str
+) -> int | None:
+    """Combine the flags that an entry names.
+
+    Of a pixel region, those that only other planes have are left out, if one is left:
+    PERSISTENCE is known to pixels and not to groups.
+
+    Parameters
+    ----------
+    entry : Shower or PixelRegion
+        The entry.
+    known : mapping of str to int
+        The flags which the plane has, by name.
+    elsewhere : mapping of str to int
+        Those of other planes.
+    plane : str
+        Name of the plane, for the message.
+
+    Returns
+    -------
+    int or None
+        The bits; None where the entry names none.
+
+    Raises
+    ------
+    FlagError
+        When a name is not known.
+    """
+    if entry.flags is None:
+        return None
+    names = [name.strip().upper() for name in entry.flags]
+    if isinstance(entry, PixelRegion):
+        here = [name for name in names if name in known or name not in elsewhere]
+        names = here or names
+    return bits_of(names, known, plane)
 
 
 def footprints(entries: Iterable[Shower | PixelRegion], shape: tuple[int, ...]) -> list[Footprint]:

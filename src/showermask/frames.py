@@ -114,6 +114,11 @@ class FrameReader:
         self.close()
 
     @property
+    def has_flags(self) -> bool:
+        """Whether the file has the DQ of its groups (of a ramp) or pixels."""
+        return self._dq is not None
+
+    @property
     def nframes(self) -> tuple[int, int]:
         """Integrations and groups to look at; one for an axis that the product has not."""
         *leading, _, _ = self.exposure.shape

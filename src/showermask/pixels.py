@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from showermask.entry import Entry, Status, is_whole
 from showermask.exceptions import PixelsError
 
-__all__ = ["ALL", "MaskImage", "PixelRegion"]
+__all__ = ["ALL", "MaskImage", "PixelRegion", "ranges_of"]
 
 #: What ``x`` or ``y`` says where it means every column or row.
 ALL = "all"
@@ -214,6 +214,39 @@ class PixelRegion(Entry):
                     f"{name} is {_shown(value)}, expected a whole number (zero-based), a range "
                     f"[first, last], or {ALL}"
                 )
+
+
+def ranges_of(mask: NDArray[np.bool_]) -> Iterator[tuple[_Range, _Range]]:
+    """Return the pixels of a mask as ranges: of columns in rows, joined where rows are alike.
+
+    Parameters
+    ----------
+    mask : `numpy.ndarray`
+        ``(ny, nx)`` bool.
+
+    Yields
+    ------
+    tuple
+        ``x`` and ``y``, as a region has them; by rows. No pixel is in two.
+    """
+    open_runs: dict[tuple[int, int], int] = {}
+    ny = len(mask)
+    for row in range(ny + 1):
+        runs = set(_runs(mask[row])) if row < ny else set()
+        for run in sorted(open_runs.keys() - runs):
+            yield _short(run), _short((open_runs.pop(run), row - 1))
+        for run in runs - open_runs.keys():
+            open_runs[run] = row
+
+
+def _runs(row: NDArray[np.bool_]) -> Iterator[tuple[int, int]]:
+    """Return first and last column of each run."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], row, [False]]).astype(np.int8)))
+    yield from ((int(a), int(b) - 1) for a, b in edges.reshape(-1, 2))
+
+
+def _short(ends: tuple[int, int]) -> _Range:
+    return ends[0] if ends[0] == ends[1] else ends
 
 
 def _span(value: _Range | None, size: int) -> slice:

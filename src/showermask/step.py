@@ -21,6 +21,7 @@ from showermask.flagging import (
     Footprint,
     are_set,
     bits_of,
+    bits_of_entry,
     check_coverage,
     entries_of,
     footprints,
@@ -169,14 +170,13 @@ class ManualShowerMaskStep(SavesWhole):
         known = known_flags(exposure.product)
         plane = exposure.product.plane
         default = bits_of(self.flags or (), known, f"flags of {STEP_NAME} for {plane}")
+        everywhere = known_flags(Product.IMAGE)
         named = {
-            entry.flags: bits_of(
-                entry.flags, known, f"{regions.name}: flags of an entry for {plane}"
-            )
+            id(entry): bits_of_entry(entry, known, everywhere, f"{regions.name}: flags of {plane}")
             for entry in regions.accepted
-            if entry.flags is not None
         }
-        return [default if mark.entry.flags is None else named[mark.entry.flags] for mark in marks]
+        bits = (named[id(mark.entry)] for mark in marks)
+        return [default if value is None else value for value in bits]
 
     def _find_region_file(self, exposure: Exposure) -> Path | None:
         """Find the region file: given, from the environment, or beside the input."""

@@ -17,11 +17,10 @@ from showermask.convert.lists import (
     read_tool_list,
     write_tool_list,
 )
-from showermask.convert.runs import as_regions
 from showermask.exceptions import ConvertError
 from showermask.flagging import footprints
 from showermask.maskfile import read_mask, write_mask
-from showermask.pixels import MaskImage, PixelRegion
+from showermask.pixels import MaskImage, PixelRegion, ranges_of
 from showermask.regionfile import SUFFIXES, RegionFile, read_regions, write_regions
 from showermask.shower import Shower
 
@@ -208,8 +207,8 @@ def _ranges_or_mask(
 ) -> tuple[RegionFile, dict[str, Any]]:
     common: dict[str, Any] = {**context.times, "source": source.name}
     ranges = []
-    for region in as_regions(mask, **common):
-        ranges.append(region)
+    for x, y in ranges_of(mask):
+        ranges.append(PixelRegion(x=x, y=y, **common))
         if len(ranges) > _MOST_RANGES:
             name = f"{target.stem}_mask.fits"
             image = MaskImage.of_array(mask)

@@ -30,9 +30,8 @@ from regions import (
 
 from showermask.convert.context import Context
 from showermask.convert.ds9text import HEADER, Ds9Text
-from showermask.convert.runs import as_regions
 from showermask.exceptions import ConvertError, EntryError
-from showermask.pixels import PixelRegion
+from showermask.pixels import PixelRegion, ranges_of
 from showermask.regionfile import RegionFile, regions_of_tree
 
 __all__ = ["read_ds9", "write_ds9"]
@@ -198,7 +197,7 @@ def _convert(
     said = _said(shape)
     exact = said.pop("exact", None)
     is_ours = said.pop("pixels", None) is not None
-    times = {key: value for key, value in context.times.items() if key not in said}
+    times: dict[str, Any] = {k: v for k, v in context.times.items() if k not in said}
     if isinstance(shape, EllipsePixelRegion | CirclePixelRegion):
         geometry = _shower_geometry(shape)
         if exact is not None and all(
@@ -218,7 +217,7 @@ def _convert(
         pixels.append({**place, **({} if is_ours else times), **said})
         return
     frame = context.need_frame(path, f"{type(shape).__name__} becomes pixels")
-    found = as_regions(_mask(shape, frame), **times, **said)
+    found = (PixelRegion(x=x, y=y, **times, **said) for x, y in ranges_of(_mask(shape, frame)))
     pixels.extend(region.to_mapping() for region in found)
 
 

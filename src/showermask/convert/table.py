@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ _COLUMNS: dict[str, tuple[type, units.UnitBase | None]] = {
     "source": (str, None),
     "score": (float, None),
 }
+_TEXTS = {"comment", "source"}
 
 
 def write_table(regions: RegionFile) -> str:
@@ -54,6 +56,8 @@ def write_table(regions: RegionFile) -> str:
             values = [None if flags is None else ",".join(flags) for flags in values]
         if name == "status":
             values = [value or "accepted" for value in values]
+        if name in _TEXTS:
+            values = [None if value is None else _written(value) for value in values]
         gaps = [value is None for value in values]
         if all(gaps) and name not in ("integration", "group", "x", "y", "a", "b", "theta"):
             continue
@@ -100,6 +104,8 @@ def read_table(text: str, path: Path) -> RegionFile:
         for line in table
     ]
     for row in rows:
+        for name in _TEXTS & row.keys():
+            row[name] = _text(str(row[name]), path)
         if isinstance(row.get("flags"), str):
             row["flags"] = row["flags"].split(",")
     header = table.meta.get("showermask", {})
@@ -107,6 +113,23 @@ def read_table(text: str, path: Path) -> RegionFile:
     if "pixels" in header:
         tree["pixels"] = header["pixels"]
     return regions_of_tree(tree, path)
+
+
+def _written(text: str) -> str:
+    """Return a text as a table keeps it: as it is, or in JSON where ends or lines would be lost."""
+    is_safe = text == text.strip() and text.isprintable() and not text.startswith('"')
+    return text if is_safe else json.dumps(text)
+
+
+def _text(written: str, path: Path) -> str:
+    if not written.startswith('"'):
+        return written
+    try:
+        return str(json.loads(written))
+    except ValueError as error:
+        raise ConvertError(
+            f"{path}: has the text {written[:60]}, which begins as JSON and is none"
+        ) from error
 
 
 def _plain(value: Any) -> Any:

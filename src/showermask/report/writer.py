@@ -10,7 +10,7 @@ from showermask.atomic import whole_file
 from showermask.batch.manifest import MANIFEST_NAME, Row, read_manifest
 from showermask.exceptions import OutputError, ShowermaskError
 from showermask.exposure import Product, known_flags, product_kind
-from showermask.flagging import DEFAULT_FLAGS, Footprint, bits_of, footprints
+from showermask.flagging import DEFAULT_FLAGS, Footprint, bits_of, bits_of_entry, footprints
 from showermask.frames import FrameReader
 from showermask.loss import Loss, time_lost
 from showermask.pixels import PixelRegion
@@ -171,8 +171,9 @@ def _of_entry(
     cutout = None
     is_small = max(part.stop - part.start for part in mark.box) <= _LARGEST_PICTURE
     if mark.inside.any() and is_small and budget.take():
-        flags = entry.flags or DEFAULT_FLAGS
-        bits = bits_of(flags, known_flags(exposure.product), f"{place}.flags")
+        known = known_flags(exposure.product)
+        bits = bits_of_entry(entry, known, known_flags(Product.IMAGE), f"{place}.flags")
+        bits = bits_of(DEFAULT_FLAGS, known, "flags") if bits is None else bits
         cutout = cut_out(reader, mark, bits, accepted, rates)
     first, last = mark.groups.start, mark.groups.stop - 1
     is_ramp = exposure.product is Product.RAMP
