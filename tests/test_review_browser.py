@@ -22,8 +22,9 @@ from selenium.webdriver.common.actions.wheel_input import ScrollOrigin
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
-from showermask import RegionFile, Shower, read_regions, write_regions
+from showermask import PixelRegion, RegionFile, Shower, read_regions, write_regions
 from showermask.flagging import footprints
+from showermask.maskfile import write_mask
 from showermask.synthetic.ramps import RampBuilder
 
 COMMAND = Path(sys.executable).with_name("showermask")
@@ -154,6 +155,12 @@ class Page:
         """Click on an image position."""
         self.drag(self.at(x, y))
 
+    def hover(self, x, y):
+        """Move to an image position."""
+        actions = ActionBuilder(self.driver)
+        actions.pointer_action.move_to_location(*(round(place) for place in self.at(x, y)))
+        actions.perform()
+
     def grip(self, name):
         """Return where a handle is on the page."""
         box = self.driver.find_element(By.CSS_SELECTOR, f".grip.{name}").rect
@@ -240,6 +247,58 @@ def page(chrome, jump):
 def candidates(jump):
     """Write a region file with three candidates before the page opens."""
     write_regions(jump.with_name("x_showers.yaml"), RegionFile(showers=CANDIDATES))
+
+
+@pytest.fixture
+def regions_of_pixels(jump):
+    """Write a region file with pixels, one of them in a mask, before the page opens."""
+    mask = np.zeros(SHAPE[-2:], bool)
+    mask[20:24, 50:56] = True
+    write_mask(jump.with_name("hot.fits"), mask)
+    jump.with_name("x_showers.yaml").write_text(
+        "pixels:\n"
+        "- {x: [10, 12], y: all, comment: bad columns}\n"
+        "- {mask: hot.fits, integration: 0, group: 2, status: candidate, source: persistence}\n"
+    )
+
+
+def test_pixels(page):
+    """The pixel under the cursor is masked by a key, shown, commented on, and saved."""
+    page.hover(31, 17)
+    page.wait_until(
+        lambda: "x 31, y 17" in page.driver.find_element(By.ID, "pixel-where").text, "the pixel"
+    )
+    page.press("p")
+    page.expect_rows("accepted")
+    assert "x 31, y 17" in page.rows()[0][1]
+    assert len(page.driver.find_elements(By.CSS_SELECTOR, "#overlay .region.accepted")) == 1
+    page.press("p")
+    page.expect_rows("accepted")
+    page.press("t")
+    page.press("hot", Keys.ENTER)
+    (region,) = page.save().pixels
+    assert region == PixelRegion(x=31, y=17, source="manual", comment="hot")
+    page.press("u", "u")
+    page.expect_rows()
+
+
+@pytest.mark.usefixtures("regions_of_pixels")
+def test_pixels_are_reviewed(page):
+    """A mask file shows where it is once it is selected, and is decided on as showers are."""
+    page.expect_rows("accepted", "candidate")
+    assert page.rows()[0][1] == " all all x 10 to 12, y all bad columns"
+    page.press("n")
+    status = page.driver.find_element(By.ID, "editor-status")
+    page.wait_until(lambda: status.text == "candidate, hot.fits", "the mask")
+    viewport = page.driver.find_element(By.ID, "viewport")
+    page.wait_until(lambda: viewport.get_attribute("data-masked") == "24", "its pixels")
+    page.press("r")
+    page.expect_rows("accepted", "rejected")
+    page.press("u", "a")
+    page.expect_rows("accepted", "accepted")
+    assert [region.status for region in page.save().pixels] == ["accepted", "accepted"]
+    page.press(Keys.DELETE)
+    page.expect_rows("accepted")
 
 
 def test_place_resize_rotate_mark_save(page):

@@ -328,10 +328,15 @@ class _Api:
         )
 
     def mask(self, body: Mapping[str, Any], number: int, integration: int, group: int) -> Response:
-        """Return the pixels that the step would mask in this frame, one bit each."""
+        """Return the pixels that the step would mask in this frame, one bit each.
+
+        With the shower ``extra`` and the entry ``selected``, or of one entry ``only``.
+        """
         reader, session = self._review.get(number)
         reader.check_index(integration, group)
-        entries = list(session.accepted)
+        shown = body.get("only", body.get("selected"))
+        entries = [] if "only" in body else list(session.accepted)
+        entries += [mark.entry for mark in session.marks if mark.id == shown]
         if body.get("extra") is not None:
             entries.append(Shower.from_mapping(body["extra"]))
         shape = reader.exposure.shape

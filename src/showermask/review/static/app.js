@@ -78,15 +78,17 @@ async function attempt(work) {
 // ---------------------------------------------------------------- showers
 
 const current = () => (draft ? { ...draft, id: "draft" } : find(selected));
+const currentRegion = () => (draft ? null : state?.pixels.find((region) => region.id === selected) ?? null);
 const find = (id) => state?.showers.find((shower) => shower.id === id) ?? null;
 const lastGroup = (shower) => shower.last_group ?? info.ngroups - 1;
 const ellipseOf = ({ x, y, a, b, theta }) => ({ x, y, a, b, theta });
 
 // A rate shows showers of all integrations; rateints those of one, whatever their groups.
+// Pixels without integration or groups are bad in all.
 function isVisible(shower) {
   if (info.product === "rate") return true;
-  if (shower.integration !== integration) return false;
-  return !info.isRamp || (shower.group <= group && group <= lastGroup(shower));
+  if ((shower.integration ?? integration) !== integration) return false;
+  return !info.isRamp || ((shower.group ?? 0) <= group && group <= lastGroup(shower));
 }
 
 // Changes go to the server one after the other, each made to what the one before has left: keys may
@@ -109,7 +111,7 @@ function change(kind, body = {}) {
 
 function setState(next) {
   state = next;
-  if (selected !== null && !find(selected)) selected = null;
+  if (selected !== null && !find(selected) && !currentRegion()) selected = null;
   drawShowers();
   drawPanel();
   drawMask();
@@ -173,6 +175,7 @@ function edit(values) {
   }
   if (selected === null) return undefined;
   const id = selected;
+  if (currentRegion()) return change("edit", { id, values });
   // Shown at once, so that what follows builds on it; the server has the last word.
   const edited = { ...find(id), ...values };
   for (const name of Object.keys(values)) if (values[name] === null) delete edited[name];
@@ -180,6 +183,21 @@ function edit(values) {
   rememberShape(edited);
   drawAll();
   return change("edit", { id, values }).then((answer) => answer ?? attempt(refresh));
+}
+
+// Mask the pixel under the cursor, in all groups of all integrations.
+async function addPixel() {
+  if (!pointer) return;
+  const [x, y] = pointer.map(Math.round);
+  if (x < 0 || y < 0 || x >= info.nx || y >= info.ny) return;
+  const known = state.pixels.find((region) => region.x === x && region.y === y);
+  if (known) {
+    select(known.id);
+    notice(`Pixel x ${x}, y ${y} is in the list already.`);
+    return;
+  }
+  const answer = await change("add", { pixels: { x, y, source: "manual" } });
+  if (answer) select(answer.added);
 }
 
 function rememberShape({ a, b, theta }) {
@@ -208,16 +226,34 @@ function select(id, { goThere = false } = {}) {
     rememberShape(shower);
     if (goThere) goTo(shower);
   }
+  const region = currentRegion();
+  if (region && goThere) goTo(region);
   drawAll();
 }
 
-function goTo(shower) {
-  const wantedGroup = isVisible(shower) ? group : Math.min(shower.group + (shower.group === 0 ? 1 : 0), lastGroup(shower));
-  show(info.product === "rate" ? 0 : shower.integration, info.isRamp ? wantedGroup : 0);
+// First and last column or row of a range.
+function ends(range, size) {
+  if (range === "all") return [0, size - 1];
+  return Array.isArray(range) ? range : [range, range];
+}
+
+// Columns and rows that a pixel region reaches; a mask file may have any.
+function boxOf(region) {
+  const [x0, x1] = ends(region.x ?? "all", info.nx);
+  const [y0, y1] = ends(region.y ?? "all", info.ny);
+  return { x: x0 - 0.5, y: y0 - 0.5, width: x1 - x0 + 1, height: y1 - y0 + 1 };
+}
+
+function goTo(entry) {
+  const first = entry.group ?? 0;
+  const wantedGroup = isVisible(entry) ? group : Math.min(first + (first === 0 ? 1 : 0), lastGroup(entry));
+  show(info.product === "rate" ? 0 : entry.integration ?? integration, info.isRamp ? wantedGroup : 0);
+  const { x, y, width, height } = entry.a === undefined ? boxOf(entry) : { ...entry, width: 0, height: 0 };
+  const [cx, cy] = [x + width / 2, y + height / 2];
   const [left, top] = toImage(view, 0, 0);
   const [right, bottom] = toImage(view, viewport.clientWidth, viewport.clientHeight);
-  const isOnScreen = shower.x > left && shower.x < right && shower.y < top && shower.y > bottom;
-  if (!isOnScreen) setView(centreOn(view, shower.x, shower.y, viewport.clientWidth, viewport.clientHeight));
+  const isOnScreen = cx > left && cx < right && cy < top && cy > bottom;
+  if (!isOnScreen) setView(centreOn(view, cx, cy, viewport.clientWidth, viewport.clientHeight));
 }
 
 function byScore() {
@@ -241,12 +277,12 @@ async function acceptAbove() {
 }
 
 function nextCandidate() {
-  const candidates = byScore();
+  const candidates = [...byScore(), ...state.pixels.filter((region) => region.status === "candidate")];
   if (!candidates.length) {
     notice("No candidates are left.");
     return;
   }
-  const at = candidates.findIndex((shower) => shower.id === selected);
+  const at = candidates.findIndex((entry) => entry.id === selected);
   select(candidates[(at + 1) % candidates.length].id, { goThere: true });
 }
 
@@ -296,7 +332,7 @@ async function save({ force = false } = {}) {
   try {
     const answer = await postJson(`exposures/${info.number}/save`, { reviewer: $("reviewer").value, force });
     if (exposure === info) setState(answer.state);
-    notice(`Saved ${state.showers.length} in ${info.regionFile}.`);
+    notice(`Saved ${state.showers.length + state.pixels.length} in ${info.regionFile}.`);
     loadExposureList();
   } catch (error) {
     if (!(error instanceof Refusal)) throw error;
@@ -390,15 +426,17 @@ let maskRequest = 0;
 async function drawMask() {
   maskRequest += 1;
   const request = maskRequest;
-  if (!look.mask) {
+  // Of a mask file nothing else shows where it is.
+  const shown = currentRegion()?.mask ? selected : null;
+  if (!look.mask && shown === null) {
     display.setMask(null);
     paint();
     return;
   }
   await attempt(async () => {
-    const extra = draft ?? null;
+    const body = look.mask ? { extra: draft ?? null, selected: shown } : { only: shown };
     const path = `exposures/${info.number}/mask/${integration}/${group}`;
-    const masked = await getMask(path, extra, info.nx * info.ny);
+    const masked = await getMask(path, body, info.nx * info.ny);
     if (request !== maskRequest) return;
     display.setMask(masked);
     viewport.dataset.masked = masked.length;
@@ -441,6 +479,9 @@ function drawShowers() {
     shown.push({ id: "draft", ellipse: override ?? ellipseOf(draft), status: "draft", isSelected: true });
   }
   overlay.setShowers(shown);
+  overlay.setRegions(state.pixels.filter((region) => isVisible(region) && !region.mask).map((region) => ({
+    box: boxOf(region), status: region.status, isSelected: region.id === selected,
+  })));
   drawHandles();
 }
 
@@ -460,14 +501,16 @@ function drawPanel() {
   const what = info.isRamp && group > 0 ? `group ${group} − group ${group - 1}` : info.isRamp ? "group 0 as it is" : info.product;
   $("what").textContent = `${what}${info.isRaw ? ", raw" : ""}`;
   for (const field of FIELDS) drawField(field, shower);
-  $("editor-title").textContent = draft ? "New shower" : "Shower";
-  $("editor-status").textContent = draft ? `integration ${draft.integration}, not marked` : shower ? `${shower.status}, integration ${shower.integration}${shower.score === undefined ? "" : `, S/N ${shower.score.toFixed(1)}`}` : "click on the image to place one";
-  if (document.activeElement !== $("comment")) $("comment").value = shower?.comment ?? "";
-  $("comment").disabled = !shower;
+  const region = currentRegion();
+  const said = shower ?? region;
+  $("editor-title").textContent = draft ? "New shower" : region ? "Pixels" : "Shower";
+  $("editor-status").textContent = region ? `${region.status}, ${region.place}` : draft ? `integration ${draft.integration}, not marked` : shower ? `${shower.status}, integration ${shower.integration}${shower.score === undefined ? "" : `, S/N ${shower.score.toFixed(1)}`}` : "click on the image to place one";
+  if (document.activeElement !== $("comment")) $("comment").value = said?.comment ?? "";
+  $("comment").disabled = !said;
   $("mark").disabled = !draft;
-  $("accept").disabled = selected === null || shower?.status === "accepted";
-  $("reject").disabled = selected === null || shower?.status === "rejected";
-  $("delete").disabled = !shower;
+  $("accept").disabled = selected === null || said?.status === "accepted";
+  $("reject").disabled = selected === null || said?.status === "rejected";
+  $("delete").disabled = !said;
   $("copy").disabled = !state.showers.length;
   $("undo").disabled = !draft && !state.canUndo && dropped?.revision !== state.revision;
   $("redo").disabled = !state.canRedo && !shelvedDraft;
@@ -553,12 +596,36 @@ function drawRows() {
     row.append(...cells);
     return row;
   });
+  rows.push(...state.pixels.map(regionRow));
   $("rows").replaceChildren(...rows);
   $("rows").querySelector(".selected")?.scrollIntoView({ block: "nearest" });
-  const count = (status) => state.showers.filter((shower) => shower.status === status).length;
+  const count = (status) => [...state.showers, ...state.pixels].filter((entry) => entry.status === status).length;
   const counts = ["accepted", "candidate", "rejected"].filter(count).map((status) => `${count(status)} ${status}`);
   $("counts").textContent = counts.join(", ") || "none yet";
-  for (const id of ["next-candidate", "accept-above"]) $(id).hidden = count("candidate") === 0;
+  $("next-candidate").hidden = count("candidate") === 0;
+  $("accept-above").hidden = candidates.length === 0;
+}
+
+function regionRow(region) {
+  const row = document.createElement("tr");
+  row.dataset.id = region.id;
+  row.className = `${region.status}${region.id === selected ? " selected" : ""}`;
+  const dot = document.createElement("span");
+  dot.className = `dot ${region.status}`;
+  dot.title = region.status;
+  const groups = region.group === undefined && region.last_group === undefined ? "all" : `${region.group ?? 0}–${region.last_group ?? "end"}`;
+  const texts = [region.integration ?? "all", groups, region.place, region.comment ?? ""];
+  const cells = [dot, ...texts].map((content) => {
+    const cell = document.createElement("td");
+    cell.append(content);
+    return cell;
+  });
+  cells[3].colSpan = 2;
+  cells[3].title = region.place;
+  cells[3].className = "place";
+  cells.at(-1).title = region.comment ?? "";
+  row.append(...cells);
+  return row;
 }
 
 function drawHint() {
@@ -730,6 +797,7 @@ const KEYS = [
   ["N", "next candidate", { n: nextCandidate }],
   ["Delete", "delete", { Delete: remove, Backspace: remove }],
   ["C", "place a copy of the last shower at the cursor", { c: copyLast }],
+  ["P", "mask the pixel under the cursor", { p: addPixel }],
   ["T", "comment on the shower", { t: () => $("comment").focus() }],
   ["Esc", "drop the placed ellipse, or select nothing", { Escape: () => { dropDraft(); select(null); hideNotice(); } }],
   ["U  Shift+U", "undo, redo (also Ctrl+Z, Ctrl+Y)", { u: undo, U: redo }],
@@ -1001,8 +1069,8 @@ function listen() {
   $("group").addEventListener("input", (event) => show(integration, Number(event.target.value)));
   $("exposures").addEventListener("change", (event) => openExposure(Number(event.target.value)));
   $("comment").addEventListener("change", (event) => {
-    const shower = current();
-    if (shower && (shower.comment ?? "") !== event.target.value) edit({ comment: event.target.value || null });
+    const entry = current() ?? currentRegion();
+    if (entry && (entry.comment ?? "") !== event.target.value) edit({ comment: event.target.value || null });
   });
   $("rows").addEventListener("click", (event) => {
     const row = event.target.closest("tr");

@@ -15,11 +15,12 @@ function element(name, attributes = {}) {
 // nothing else, however many showers there are.
 export class Overlay {
   constructor(root) {
+    this.regions = element("g", { class: "frame" });
     this.others = element("g", { class: "frame" });
     this.current = element("g", { class: "frame" });
     this.grips = element("g", { class: "grips" });
     const [below, above] = [element("svg"), element("svg")];
-    below.append(this.others);
+    below.append(this.regions, this.others);
     above.append(this.current, this.grips);
     root.append(below, above);
     this.nodes = new Map();
@@ -35,6 +36,15 @@ export class Overlay {
       }
     }
     for (const shower of showers) this.setShower(shower);
+  }
+
+  // Pixel regions to show: [{box, status, isSelected}], a box in pixels of the frame.
+  setRegions(regions) {
+    this.regions.replaceChildren(...regions.map(({ box, status, isSelected }) => {
+      const group = element("g", { class: `region shower ${status}${isSelected ? " selected" : ""}` });
+      group.append(element("rect", { class: "halo", ...box }), element("rect", { class: "line", ...box }));
+      return group;
+    }));
   }
 
   setShower({ id, ellipse, status, isSelected }) {
@@ -68,7 +78,7 @@ export class Overlay {
   setView(view) {
     const { scale, left, top, ny } = view;
     const matrix = `matrix(${scale} 0 0 ${-scale} ${left + 0.5 * scale} ${top + (ny - 0.5) * scale})`;
-    for (const layer of [this.others, this.current]) layer.setAttribute("transform", matrix);
+    for (const layer of [this.regions, this.others, this.current]) layer.setAttribute("transform", matrix);
   }
 
   setHandles(ellipse, view) {

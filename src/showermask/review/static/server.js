@@ -63,8 +63,8 @@ export async function getFlags(path, info) {
 }
 
 // The pixels that the step would mask, as indices.
-export async function getMask(path, extra, size) {
-  const bits = new Uint8Array(await (await post(path, { extra })).arrayBuffer());
+export async function getMask(path, body, size) {
+  const bits = new Uint8Array(await (await post(path, body)).arrayBuffer());
   const masked = [];
   for (let i = 0; i < size; i += 1) if (bits[i >> 3] & (1 << (i & 7))) masked.push(i);
   return masked;
