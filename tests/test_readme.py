@@ -3,12 +3,14 @@
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 
 from showermask import read_regions
 from showermask.cli import main
 from showermask.flagging import DEFAULT_FLAGS, MAX_MASKED_FRACTION
+from showermask.maskfile import write_mask
 from showermask.step import ManualShowerMaskStep
 
 ROOT = Path(__file__).parents[1]
@@ -20,18 +22,19 @@ def blocks(language):
     return re.findall(rf"^```{language}\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
 
 
-@pytest.mark.parametrize("position", [0, 1])
-def test_region_files(tmp_path, position):
+@pytest.mark.parametrize(("position", "entries"), [(0, 1), (1, 1), (2, 4)])
+def test_region_files(tmp_path, position, entries):
     """The region files shown are valid."""
+    write_mask(tmp_path / "hot.fits", np.ones((1024, 1032), bool))
     path = tmp_path / "r.yaml"
     path.write_text(blocks("yaml")[position])
-    assert len(read_regions(path).accepted) == 1
+    assert len(read_regions(path).accepted) == entries
 
 
 def test_errors(tmp_path, monkeypatch, capsys):
     """The errors shown are those that the broken file gives, to the letter."""
     monkeypatch.chdir(tmp_path)
-    Path("bad.yaml").write_text(blocks("yaml")[2])
+    Path("bad.yaml").write_text(blocks("yaml")[3])
     assert main(["check", "bad.yaml"]) == 1
     (session,) = blocks("console")
     assert session == "$ showermask check bad.yaml\n" + capsys.readouterr().err
