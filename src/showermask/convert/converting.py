@@ -273,17 +273,8 @@ def _write_tool(regions: RegionFile, target: Path, _: Context) -> Converted:
 
 def _write_mask(regions: RegionFile, target: Path, context: Context) -> Converted:
     """Write all pixels that are masked at any time."""
-    frame = context.frame or (regions.shape[2:] if regions.shape else None)
-    if frame is None:
-        frame = context.need_frame(target, "is an image")
-    mask = np.zeros(frame, bool)
-    for mark in footprints(regions.accepted, frame):
-        mask[mark.box] |= mark.inside
-    write_mask(target, mask)
-    others = len(regions.entries) - len(regions.accepted)
-    lost = ["integrations, groups, flags and texts"]
-    lost += [f"{others} entries that are not accepted"] if others else []
-    return _converted(regions, target, lost=tuple(lost))
+    write_mask(target, _image(regions, target, context))
+    return _converted(regions, target, lost=_lost_in_image(regions))
 
 
 def _write_pixels(regions: RegionFile, target: Path, context: Context) -> Converted:
@@ -292,19 +283,29 @@ def _write_pixels(regions: RegionFile, target: Path, context: Context) -> Conver
         raise ConvertError(
             f"{target}: a list does not say whether the first pixel is 0 or 1; give --origin"
         )
+    rows, columns = np.nonzero(_image(regions, target, context))
+    lines = [f"# x y, the first pixel is {context.origin}"]
+    pairs = zip(columns + context.origin, rows + context.origin, strict=True)
+    lines += [f"{x} {y}" for x, y in pairs]
+    _write_text(target, "\n".join(lines) + "\n")
+    return _converted(regions, target, lost=_lost_in_image(regions))
+
+
+def _image(regions: RegionFile, target: Path, context: Context) -> np.ndarray[Any, Any]:
+    """Return all pixels of the frame that are masked at any time."""
     frame = context.frame or (regions.shape[2:] if regions.shape else None)
     if frame is None:
-        frame = context.need_frame(target, "lists pixels")
+        frame = context.need_frame(target, "is for a whole frame")
     mask = np.zeros(frame, bool)
     for mark in footprints(regions.accepted, frame):
         mask[mark.box] |= mark.inside
-    rows, columns = np.nonzero(mask)
-    lines = [f"# x y, the first pixel is {context.origin}"]
-    lines += [
-        f"{x + context.origin} {y + context.origin}" for y, x in zip(rows, columns, strict=True)
-    ]
-    _write_text(target, "\n".join(lines) + "\n")
-    return _converted(regions, target, lost=("integrations, groups, flags and texts",))
+    return mask
+
+
+def _lost_in_image(regions: RegionFile) -> tuple[str, ...]:
+    others = len(regions.entries) - len(regions.accepted)
+    lost = ["integrations, groups, flags and texts"]
+    return (*lost, f"{others} entries that are not accepted") if others else tuple(lost)
 
 
 def _refuse_flags(_: RegionFile, target: Path, __: Context) -> Converted:

@@ -30,14 +30,15 @@ _PEAK_THRESHOLD = 5.0
 _LEAST_DIFFERENCES = 3
 #: A glow has light all over; what a tenth of its bins make up to so large a part is something else.
 _MOST_COMPACT = 0.6
-#: What is no larger, as a semi-axis in pixels, is the latent of a star.
-_POINT_SOURCE = 4.0
+#: What is no larger, as a semi-axis in pixels, is a hit; and, if it is there from the beginning, the
+#: latent of a star.
+_HIT, _LATENT = 3.0, 4.0
 _MOST_BLIND = 0.4
 #: What is so much thinner than long is a row, or the trail of something.
 _THINNEST = 0.15
 #: What fills more of the frame can't be told from what the frame has in common.
 _LARGEST_PART = 0.15
-_COMMON_AREA, _AREA_POWER = 100.0, 0.45  # pixels
+_COMMON_AREA, _AREA_POWER = 100.0, 0.3  # pixels
 #: On a source of so many times the noise, a glow has to stand out so much more.
 _ON_SOURCE, _SOURCE_FACTOR = 5.0, 2.0
 #: A glow goes on beyond its ellipse, to so many times its size.
@@ -89,6 +90,7 @@ def _of_integration(
     valid = np.median(residuals.weights, axis=(1, 2)) > 0
     if np.count_nonzero(valid) < _LEAST_DIFFERENCES:
         return
+    first_valid = int(np.flatnonzero(valid)[0])
     correlation = _correlation(residuals, valid)
     filters = make_filters(len(valid), group_time, correlation, valid)
     found: list[tuple[Glow, int]] = []
@@ -96,9 +98,15 @@ def _of_integration(
         if _is_taken(peak, int(filters.onset[peak.filter]), found):
             continue
         glow = measure_glow(residuals, filters, peak)
-        if glow is None or not _is_believed(glow, min(threshold, THRESHOLD), residuals.frame):
+        if glow is None:
             continue
-        found.append((glow, int(filters.onset[glow.filter])))
+        onset = int(filters.onset[glow.filter])
+        smallest = _LATENT if onset <= first_valid else _HIT
+        if max(glow.ellipse.a, glow.ellipse.b) < smallest:
+            continue
+        if not _is_believed(glow, min(threshold, THRESHOLD), residuals.frame):
+            continue
+        found.append((glow, onset))
         _blank(residuals, glow)
     # A higher threshold takes some of what is found with the usual one, and finds nothing else.
     believed = [glow for glow, _ in found if _is_believed(glow, threshold, residuals.frame)]
@@ -109,7 +117,7 @@ def _of_integration(
 def _is_believed(glow: Glow, threshold: float, frame: tuple[int, int]) -> bool:
     """Tell a glow from what only looks like one."""
     a, b = glow.ellipse.a, glow.ellipse.b
-    if max(a, b) < _POINT_SOURCE or glow.compactness > _MOST_COMPACT or glow.blind > _MOST_BLIND:
+    if glow.compactness > _MOST_COMPACT or glow.blind > _MOST_BLIND:
         return False
     if min(a, b) < _THINNEST * max(a, b):
         return False
