@@ -30,7 +30,7 @@ _PEAK_THRESHOLD = 5.0
 _LEAST_DIFFERENCES = 3
 #: A glow has light all over; what a tenth of its bins make up to so large a part is something else.
 _MOST_COMPACT = 0.6
-#: What is no larger, as a semi-axis in pixels, is a hit; and, if it is there from the beginning, the
+#: What is no larger, as a semi-axis in pixels, is a hit; or, if it is there from the beginning, the
 #: latent of a star.
 _HIT, _LATENT = 3.0, 4.0
 _MOST_BLIND = 0.4
