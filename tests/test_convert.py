@@ -37,6 +37,7 @@ texts = st.text(
 places = st.floats(-1000, 3000, allow_nan=False)
 axes = st.floats(1e-3, 3000, allow_nan=False)
 names = st.text(string.ascii_uppercase + "_", min_size=1, max_size=12)
+names |= st.sampled_from(["a,b", " a", '"', "[x"])
 flags = st.none() | st.lists(names, min_size=1, max_size=3).map(tuple)
 times = {"integration": st.integers(0, 3), "group": st.integers(0, 9)}
 ends = st.none() | st.integers(9, 30)
@@ -68,7 +69,7 @@ pixels = st.builds(
     comment=st.none() | texts,
     source=st.none() | texts,
 )
-headers = st.text(string.ascii_letters + " .äλ", min_size=1, max_size=12)
+headers = st.text(string.ascii_letters + ' .äλ\n"\\', min_size=1, max_size=12)
 region_files = st.builds(
     RegionFile,
     showers=st.lists(showers, max_size=4).map(tuple),
@@ -109,10 +110,7 @@ class TestDs9:
     def test_round_trip(self, regions):
         """Loses nothing: no digit, no text, no entry, and their order stays."""
         back = in_ds9(write_ds9(regions))
-        assert back.showers == regions.showers
-        assert set(back.pixels) == set(regions.pixels)
-        assert len(back.pixels) == len(regions.pixels)
-        assert replace(back, showers=(), pixels=()) == replace(regions, showers=(), pixels=())
+        assert back == regions
 
     @given(shower=showers.filter(lambda s: max(s.a, s.b) < 300))
     def test_regions_sees_the_same_pixels(self, shower):
@@ -222,6 +220,11 @@ class TestDs9:
             ("image\ncircle(1,2,0)", "line 2: "),
             ("image\nellipse(1,2,nan,3,0)", "line 2: ellipse has 'nan', expected numbers"),
             ("image\ncircle(1,2,3) # tag={group x}", "line 2: a tag has 'x', expected a number"),
+            ("image ellipse(1,2,3,4,5)", "is more than a coordinate system; use a ;"),
+            ("image\nglobal color=red circle(1,2,3)", "is more than defaults"),
+            ("image\ncircle(1,2,3) # include=0", "excludes pixels"),
+            ("global include=0\nimage\ncircle(1,2,3)", "is more than defaults"),
+            ("image\ncircle(1,2,3) # tag={group 1} tag={group 2}", "has several tags group"),
             ("# showermask {broken", "line 1: begins as one of ours, but is not whole"),
         ],
     )
@@ -230,6 +233,17 @@ class TestDs9:
         with pytest.raises(ConvertError) as raised:
             in_ds9(text, integration=0, group=0)
         assert sentence in str(raised.value)
+
+    def test_what_is_no_matter(self):
+        """Comments, a byte order mark, tags of other programs, which are kept in the comment."""
+        text = "# ellipse(1,2,3,4,5)\n# Note (x)\nimage\ncircle(3,4,5) # text={a} tag={night 2}\n"
+        (shower,) = in_ds9(text, integration=0, group=0).showers
+        assert shower.comment == "a; night 2"
+
+    def test_far_too_large(self, exposure):
+        """Does not fill the memory."""
+        with pytest.raises(ConvertError, match="pixels large, the frame 60 × 40"):
+            in_ds9("image\nbox(10,20,1e9,5,0)", exposure=describe_file(exposure))
 
     def test_no_integration_and_group(self):
         """Are asked for."""
@@ -345,7 +359,8 @@ class TestPixelLists:
         assert main([*arguments, "--origin", "1"]) == 0
         ones = read_regions("a.yaml").pixels
         assert [(region.x, region.y) for region in ones] == [(0, 0), ((3, 4), 2)]
-        assert main([*arguments, "--origin", "0"]) == 0
+        assert main([*arguments, "--origin", "0"]) == 1
+        assert main([*arguments, "--origin", "0", "--overwrite"]) == 0
         zeros = read_regions("a.yaml").pixels
         assert [(region.x, region.y) for region in zeros] == [(1, 1), ((4, 5), 3)]
 
@@ -373,7 +388,9 @@ class TestPixelLists:
         assert main(back) == 0
         assert Path("back.txt").read_text().split("\n", 1)[1] == lines
 
-    @pytest.mark.parametrize("line", ["1", "1 2 3", "a b", "1.5 2", "-1 2", "1 2; 3 4", "1e3 2"])
+    @pytest.mark.parametrize(
+        "line", ["1", "1 2\f3 4", "1 2 3", "a b", "1.5 2", "-1 2", "1 2; 3 4", "1e3 2"]
+    )
     def test_what_is_wrong(self, exposure, line, capsys):
         """Is told with its line."""
         Path("bad.txt").write_text(f"1 1\n{line}\n")
@@ -487,8 +504,42 @@ class TestCommand:
         Path("a.yaml").write_text("pixels:\n- {mask: m.fits}\n")
         for name in ("b.reg", "b.ecsv"):
             assert main(["convert", "a.yaml", name]) == 0
-            assert main(["convert", name, "c.yaml"]) == 0
+            assert main(["convert", name, "c.yaml", "--overwrite"]) == 0
             assert read_regions("c.yaml") == read_regions("a.yaml")
+
+    def test_nothing_else_is_written_over(self, exposure, capsys):
+        """Not the exposure, nor a mask that is named, nor what is there already."""
+        write_mask(Path("m.fits"), np.eye(40, 60, dtype=bool))
+        Path("a.yaml").write_text("pixels:\n- {mask: m.fits}\n")
+        Path("there.reg").write_text("mine")
+        Path("big_mask.fits").write_text("mine")
+        write_mask(Path("many.fits"), np.indices((40, 60)).sum(axis=0) % 2 == 1)
+        before = {path.name: path.read_bytes() for path in Path().iterdir()}
+        for arguments, sentence in (
+            (["a.yaml", exposure, "--exposure", exposure, "--overwrite"], "is the exposure"),
+            (["a.yaml", "m.fits", "--exposure", exposure, "--overwrite"], "is a mask of a.yaml"),
+            (["a.yaml", "there.reg"], "there.reg: exists; give another name, or --overwrite"),
+            (["many.fits", "big.yaml"], "big_mask.fits: exists; give another name"),
+            (["many.fits", "new.txt", "--to=regions"], "new.txt: expected a region file with one"),
+            (["a.yaml", ".", "--to=regions"], "is a directory"),
+        ):
+            assert main(["convert", *arguments]) == 1
+            assert sentence in capsys.readouterr().err
+        assert {path.name: path.read_bytes() for path in Path().iterdir()} == before
+
+    @pytest.mark.parametrize("name", ["other/b.yaml", "other/b.reg", "other/b.ecsv"])
+    def test_a_mask_that_is_another_there(self, exposure, name, capsys):
+        """Is not named; a copy of it is."""
+        Path("other").mkdir()
+        write_mask(Path("m.fits"), np.eye(40, 60, dtype=bool))
+        Path("a.yaml").write_text("pixels:\n- {mask: m.fits}\n")
+        for image in (None, np.ones((40, 60), bool)):
+            if image is not None:
+                write_mask(Path("other/m.fits"), image)
+            assert main(["convert", "a.yaml", name]) == 1
+            assert "m.fits, which is not the same seen from" in capsys.readouterr().err
+        Path("other/m.fits").write_bytes(Path("m.fits").read_bytes())
+        assert main(["convert", "a.yaml", name]) == 0
 
     @pytest.mark.parametrize(
         ("arguments", "sentence"),

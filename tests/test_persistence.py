@@ -143,6 +143,53 @@ class TestDithers:
         assert read_regions(root).pixels[:2] == rejected.pixels
         assert not masked(SECOND)[9:12, 19:22].any()
 
+    def test_decisions_of_all_kinds(self, dithers):
+        """Accepted candidates, changed groups and notes in the file survive the next run."""
+        path = Path(f"{SECOND}_showers.yaml")
+        assert main(["propose", "--persistence", ".", "--as-candidates"]) == 0
+        text = path.read_text().replace("status: candidate", "last_group: 4  # by eye")
+        path.write_text(text)
+        for extra in (["--as-candidates"], [], ["--as-candidates", "--grow", "1"]):
+            assert main(["propose", "--persistence", ".", *extra]) == 0
+            assert "last_group: 4  # by eye" in path.read_text()
+            assert read_regions(path).pixels[0].is_accepted
+
+    def test_exposures_that_were_not_looked_at(self, dithers, capsys):
+        """Keep what they have left before."""
+        assert main(["propose", "--persistence", "."]) == 0
+        before = Path(f"{SECOND}_showers.yaml").read_bytes()
+        assert main(["propose", "--persistence", f"{SECOND}_jump.fits"]) == 0
+        assert Path(f"{SECOND}_showers.yaml").read_bytes() == before
+
+    def test_what_does_not_hold_any_more(self, dithers, capsys):
+        """Is taken out, and that is told."""
+        assert main(["propose", "--persistence", "."]) == 0
+        assert main(["propose", "--persistence", ".", "--unsaturated-groups", "0"]) == 0
+        assert not masked(SECOND).any()
+        assert (
+            f"{SECOND}: no persistence of earlier exposures; 1 entries" in capsys.readouterr().out
+        )
+
+    def test_a_rejected_mask_is_not_written_over(self, dithers):
+        """What is new goes into another; twice is as once."""
+        scattered = np.indices(FRAME).sum(axis=0) % 2 == 0
+        scattered[12:] = False
+        scattered[:, ::3] = False
+        written(FIRST, mjd=60000.01, saturated=[(scattered, 0, 0, 2)])
+        assert main(["propose", "--persistence", "."]) == 0
+        path = Path(f"{SECOND}_showers.yaml")
+        path.write_text(path.read_text().replace("E]\n", "E]\n  status: rejected\n"))
+        for _ in range(2):
+            assert main(["propose", "--persistence", "."]) == 0
+            assert not masked(SECOND).any()
+        more = scattered.copy()
+        more[13:23:2, 1::2] = more[:12, ::3] = True
+        more[:12, ::6] = False
+        written(FIRST, mjd=60000.01, saturated=[(more, 0, 0, 2)])
+        for _ in range(3):
+            assert main(["propose", "--persistence", "."]) == 0
+            assert np.array_equal(masked(SECOND), more & ~scattered)
+
     def test_time_limit(self, dithers):
         """Counts from the end of the one to the start of the other."""
         assert main(["propose", "--persistence", ".", "--time-limit", "1000"]) == 0
@@ -227,13 +274,32 @@ class TestRefusals:
         assert main(["propose", "--persistence", *arguments]) == 1
         errors = capsys.readouterr().err
         for reason in (
-            "a_jump.fits: has no EXPSTART, expected them to put exposures in order",
+            "a_jump.fits: EXPSTART is None: expected what says when (MJD) and where",
             "r_uncal.fits: expected a ramp with the flags of the saturation step",
             "i_rate.fits: expected a ramp",
             "none_jump.fits: can't be read",
         ):
             assert reason in errors
         assert masked(SECOND).any()
+
+    @pytest.mark.parametrize(
+        ("key", "value"),
+        [
+            ("EXPSTART", "soon"),
+            ("EXPSTART", True),
+            ("EXPEND", 1e308),
+            ("EXPEND", 59000.0),
+            ("SUBSTRT1", 1.5),
+            ("DETECTOR", 5),
+        ],
+    )
+    def test_keywords_that_make_no_sense(self, dithers, key, value, capsys):
+        """Are told of the one exposure; the others are done."""
+        with fits.open(f"{FIRST}_jump.fits", mode="update") as hdus:
+            hdus[0].header[key] = value
+        assert main(["propose", "--persistence", "."]) == 1
+        assert f"{FIRST}_jump.fits: {key} is " in capsys.readouterr().err
+        assert masked(THIRD).any()
 
     @pytest.mark.parametrize(
         "option", ["--grow=-1", "--grow=x", "--time-limit=0", "--unsaturated-groups=-2"]

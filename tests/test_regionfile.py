@@ -546,3 +546,31 @@ def test_comments_stay_where_entries_are_added(tmp_path):
     for comment in [line.partition("#")[2] for line in NOTED.splitlines() if "#" in line]:
         assert f"#{comment}" in text
     assert "theta: 0.0, comment: seen} # the first" in text
+
+
+def test_comments_beside_blocks_and_lists(tmp_path):
+    """Texts over several lines keep their end to themselves; a list that goes leaves the rest."""
+    path = tmp_path / "x.yaml"
+    text = NOTED.replace("showermask-1.0", "showermask-1.1")
+    text = text.replace("rejected\n", "rejected\n  comment: |\n    two\n    lines\n")
+    third_entry = "- {integration: 0, group: 3, x: 1.0, y: 1.0, a: 6.0, b: 6.0, theta: 0.0}"
+    end = f"# above the third\n{third_entry}\npixels:\n- {{x: 1, y: 2}}\n# the end"
+    path.write_text(text.replace("# the end", end))
+    regions = read_regions(path)
+    first, second, third = regions.showers
+    assert second.comment == "two\nlines\n"
+    write_regions(path, replace(regions, showers=(first, third), pixels=()))
+    assert read_regions(path).showers == (first, third)
+    lines = path.read_text().splitlines()
+    assert lines[-3:] == ["# above the third", third_entry, "# the end"]
+
+
+def test_many_commented_entries(tmp_path):
+    """Each of which has moved: more than can be compared one by one."""
+    path = tmp_path / "x.yaml"
+    entry = "- {{integration: 0, group: 3, x: {}.0, y: 1.0, a: 6.0, b: 6.0, theta: 0.0}}  # {}\n"
+    path.write_text("showers:\n" + "".join(entry.format(i, i) for i in range(3000)))
+    regions = read_regions(path)
+    moved = tuple(replace(shower, x=shower.x + 0.5) for shower in regions.showers)
+    write_regions(path, replace(regions, showers=moved))
+    assert read_regions(path).showers == moved

@@ -148,7 +148,7 @@ def _add_propose(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "--threshold",
         metavar="S/N",
         type=_above_zero,
-        default=5.8,
+        default=6.0,
         help="signal-to-noise ratio from which on a glow is proposed (default: %(default)s)",
     )
     persistence = command.add_argument_group(
@@ -388,7 +388,7 @@ def _add_convert(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "prints (tool), lists of pixels x y (pixels), manual flag files of jwst_reffiles (flags).",
     )
     command.add_argument("source", metavar="INPUT", type=Path, help="file to convert")
-    command.add_argument("target", metavar="OUTPUT", type=Path, help="file to make or replace")
+    command.add_argument("target", metavar="OUTPUT", type=Path, help="file to make")
     kinds = ("regions", "ds9", "ecsv", "mask", "tool", "pixels", "flags")
     command.add_argument(
         "--from", dest="kind", choices=kinds, help="what INPUT is (default: by its suffix)"
@@ -416,6 +416,9 @@ def _add_convert(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         action="store_true",
         help="take the axes of the original tool as it drew them, half of what it masked",
     )
+    command.add_argument(
+        "--overwrite", action="store_true", help="replace OUTPUT, and a mask beside it, if there"
+    )
     command.set_defaults(run=_convert)
 
 
@@ -431,6 +434,8 @@ def _convert(options: argparse.Namespace) -> int:
         last_group=options.last_group,
         origin=options.origin,
         is_drawn_size=options.drawn_size,
+        path=options.exposure,
+        overwrite=options.overwrite,
     )
     converted = convert_file(
         options.source,

@@ -16,6 +16,8 @@ import yaml
 
 __all__ = ["updated"]
 
+#: More entries than this many pairs are not compared one by one.
+_MOST_PAIRS = 100_000
 _GEOMETRY = ("integration", "group", "x", "y", "a", "b", "theta", "mask")
 
 
@@ -71,6 +73,9 @@ def updated(text: str, tree: Mapping[str, Any], *, lists: Sequence[str]) -> str:
     present = _find_lists(text, lists)
     lines = text.splitlines(keepends=True)
     for found in reversed(present):
+        if found.key not in tree:  # what is left of the file stays, its comments too
+            del lines[found.line : found.end]
+            continue
         key_line = lines[found.line]
         after = key_line.index(":") + 1
         lines[found.line : found.end] = [f"{key_line[:after]} []{key_line[after:]}"]
@@ -112,6 +117,10 @@ def _last_line(node: yaml.Node) -> int:
     if isinstance(node, yaml.CollectionNode) and not node.flow_style and node.value:
         last = node.value[-1]
         return _last_line(last[1] if isinstance(last, tuple) else last)
+    if isinstance(node, yaml.ScalarNode) and node.style == "|":
+        return int(node.start_mark.line) + len(node.value.rstrip("\n").split("\n"))
+    if isinstance(node, yaml.ScalarNode) and node.style == ">":
+        return int(node.end_mark.line) - 1
     return int(node.end_mark.line)
 
 
@@ -174,19 +183,23 @@ def _update_mapping(node: Any, values: Mapping[str, Any]) -> Any:
 def _match(old: Sequence[Any], new: Sequence[Mapping[str, Any]]) -> dict[int, int]:
     """Return which old entry each new one continues."""
     kept: dict[int, int] = {}
-    free = set(range(len(old)))
-    for is_same in (_is_equal, _has_same_geometry):
+    for keys in (None, _GEOMETRY):
+        known: dict[str, list[int]] = {}
+        for i in sorted(set(range(len(old))) - set(kept.values()), reverse=True):
+            known.setdefault(_shown(old[i], keys), []).append(i)
         for position, entry in enumerate(new):
-            if position not in kept:
-                found = next((i for i in sorted(free) if is_same(old[i], entry)), None)
-                if found is not None:
-                    kept[position] = found
-                    free.remove(found)
+            same = known.get(_shown(entry, keys))
+            if position not in kept and same:
+                kept[position] = same.pop()
+    missing = [position for position in range(len(new)) if position not in kept]
+    free = set(range(len(old))) - set(kept.values())
+    if len(missing) * len(free) > _MOST_PAIRS:
+        return kept
     alike = sorted(
         (-_likeness(old[i], new[position]), abs(i - position), position, i)
-        for position in range(len(new))
+        for position in missing
         for i in free
-        if position not in kept and _likeness(old[i], new[position]) > 0.5
+        if _likeness(old[i], new[position]) > 0.5
     )
     for _, _, position, i in alike:
         if position not in kept and i in free:
@@ -195,12 +208,10 @@ def _match(old: Sequence[Any], new: Sequence[Mapping[str, Any]]) -> dict[int, in
     return kept
 
 
-def _is_equal(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    return {**one} == {**other}
-
-
-def _has_same_geometry(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    return all(one.get(key) == other.get(key) for key in _GEOMETRY)
+def _shown(entry: Mapping[str, Any], keys: Sequence[str] | None) -> str:
+    """Return an entry, or some keys of it, as a text to compare."""
+    chosen = sorted(entry) if keys is None else keys
+    return repr([(key, entry.get(key)) for key in chosen])
 
 
 def _likeness(one: Mapping[str, Any], other: Mapping[str, Any]) -> float:

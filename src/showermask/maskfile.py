@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import warnings
 from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
@@ -52,7 +53,11 @@ def find_mask(name: str, folder: Path, *, anywhere: bool | None = None) -> Path:
     if anywhere is None:
         anywhere = os.environ.get(ANYWHERE_VARIABLE) == "1"
     path = folder / name
-    if not anywhere and not path.resolve().is_relative_to(folder.resolve()):
+    try:
+        is_inside = path.resolve().is_relative_to(folder.resolve())
+    except (RuntimeError, ValueError, OSError) as error:  # links in circles, names with NUL
+        raise PixelsError(f"is {name!r}, which is no path ({error})") from error
+    if not anywhere and not is_inside:
         raise PixelsError(
             f"is {name}, outside the folder of the region file; move it there, or set "
             f"{ANYWHERE_VARIABLE}=1 if you trust the file"
@@ -80,31 +85,37 @@ def read_mask(path: Path) -> MaskImage:
     """
     try:
         status = path.stat()
-        if not S_ISREG(status.st_mode) or status.st_size > _MAX_SIZE:
-            raise PixelsError(
-                f"is {path.name}, expected a FITS file of at most {_MAX_SIZE // 1000**2} MB"
-            )
-        return _read(path, status.st_mtime_ns, status.st_size)
-    except OSError as error:
+        is_small = S_ISREG(status.st_mode) and status.st_size <= _MAX_SIZE
+        image = _read(path, status.st_mtime_ns, status.st_size) if is_small else None
+    except PixelsError:
+        raise
+    except (OSError, TypeError, ValueError, KeyError, fits.VerifyError, UserWarning) as error:
+        reason = getattr(error, "strerror", None) or error
         raise PixelsError(
-            f"is {path.name}, which can't be read ({error.strerror or error}); "
-            f"expected a FITS file {path}"
+            f"is {path.name}, which can't be read ({reason}); expected a FITS file {path}"
         ) from error
+    if image is None:
+        raise PixelsError(
+            f"is {path.name}, expected a FITS file of at most {_MAX_SIZE // 1000**2} MB"
+        )
+    return image
 
 
 @lru_cache(maxsize=16)
 def _read(path: Path, _time: int, _size: int) -> MaskImage:
     """Read a mask; the files of many exposures name the same one."""
     data = path.read_bytes()
-    with fits.open(BytesIO(data)) as hdus:
-        images = (hdu.data for hdu in hdus if hdu.is_image and hdu.header["NAXIS"] > 0)
-        image = next(images, None)
-        if image is None or image.ndim != 2:
-            found = "no image" if image is None else f"an image of {image.ndim} axes"
-            raise PixelsError(f"is {path.name}, which has {found}, expected one of two axes")
-        if image.dtype.kind == "f" and np.isnan(image).any():
-            raise PixelsError(f"is {path.name}, which has NaN, expected 0 or something else")
-        return MaskImage.of_array(image, hashlib.sha256(data).hexdigest())
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message="File may have been truncated")
+        with fits.open(BytesIO(data)) as hdus:
+            images = (hdu.data for hdu in hdus if hdu.is_image and hdu.header["NAXIS"] > 0)
+            image = next(images, None)
+    if image is None or image.ndim != 2:
+        found = "no image" if image is None else f"an image of {image.ndim} axes"
+        raise PixelsError(f"is {path.name}, which has {found}, expected one of two axes")
+    if image.dtype.kind == "f" and np.isnan(image).any():
+        raise PixelsError(f"is {path.name}, which has NaN, expected 0 or something else")
+    return MaskImage.of_array(image, hashlib.sha256(data).hexdigest())
 
 
 def write_mask(path: Path, mask: NDArray[np.bool_]) -> None:

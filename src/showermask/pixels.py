@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 from showermask.entry import Entry, Status, is_whole
 from showermask.exceptions import PixelsError
 
-__all__ = ["ALL", "MaskImage", "PixelRegion", "ranges_of"]
+__all__ = ["ALL", "MaskImage", "PixelRegion", "Range", "ranges_of"]
 
 #: What ``x`` or ``y`` says where it means every column or row.
 ALL = "all"
 
-_Range: TypeAlias = int | tuple[int, int] | str
+#: One column or row, the first and last of several, or all.
+Range: TypeAlias = int | tuple[int, int] | str
 
 
 @dataclass(frozen=True)
@@ -104,8 +105,8 @@ class PixelRegion(Entry):
         When a value has the wrong type or is out of range; names all of them.
     """
 
-    x: _Range | None = None
-    y: _Range | None = None
+    x: Range | None = None
+    y: Range | None = None
     mask: str | None = None
     integration: int | None = None
     group: int | None = None
@@ -123,7 +124,7 @@ class PixelRegion(Entry):
             if is_whole(value):
                 object.__setattr__(self, name, int(value))
             elif value is not None and value != ALL:
-                object.__setattr__(self, name, (int(value[0]), int(value[1])))
+                object.__setattr__(self, name, _short((int(value[0]), int(value[1]))))
 
     @property
     def place(self) -> str:
@@ -216,7 +217,7 @@ class PixelRegion(Entry):
                 )
 
 
-def ranges_of(mask: NDArray[np.bool_]) -> Iterator[tuple[_Range, _Range]]:
+def ranges_of(mask: NDArray[np.bool_]) -> Iterator[tuple[Range, Range]]:
     """Return the pixels of a mask as ranges: of columns in rows, joined where rows are alike.
 
     Parameters
@@ -245,11 +246,11 @@ def _runs(row: NDArray[np.bool_]) -> Iterator[tuple[int, int]]:
     yield from ((int(a), int(b) - 1) for a, b in edges.reshape(-1, 2))
 
 
-def _short(ends: tuple[int, int]) -> _Range:
+def _short(ends: tuple[int, int]) -> Range:
     return ends[0] if ends[0] == ends[1] else ends
 
 
-def _span(value: _Range | None, size: int) -> slice:
+def _span(value: Range | None, size: int) -> slice:
     if isinstance(value, tuple):
         return slice(value[0], value[1] + 1)
     return slice(value, value + 1) if isinstance(value, int) else slice(0, size)

@@ -43,6 +43,11 @@ SUFFIXES = (".yaml", ".yml", ".asdf")
 #: Bytes; some ten thousand showers. A larger file is not a region file.
 MAX_SIZE = 4 * 1024**2
 
+_TOO_LARGE = (
+    f"expected a region file of at most {MAX_SIZE / 1e6:.0f} MB; many pixels go into a FITS file "
+    "that it names (pixels: - mask: file.fits)"
+)
+
 _ASDF_OWN_KEYS = frozenset({"asdf_library", "history"})
 
 _HEADING = """\
@@ -302,6 +307,10 @@ def write_regions(path: str | os.PathLike[str], regions: RegionFile) -> None:
             asdf.AsdfFile(tree).write_to(draft)
         else:
             draft.write_text(_yaml_text(file, tree), encoding="utf-8")
+        if draft.stat().st_size > MAX_SIZE:
+            raise RegionFileError(
+                f"{file}: would have {draft.stat().st_size / 1e6:.0f} MB, {_TOO_LARGE}"
+            )
 
 
 def find_regions(root: str, directory: Path) -> list[Path]:
@@ -332,11 +341,7 @@ def _read_bytes(file: Path) -> bytes:
             kind = "a directory" if file.is_dir() else "not a regular file"
             raise RegionFileError(f"{file}: is {kind}, expected a region file ({suffix})")
         if status.st_size > MAX_SIZE:
-            raise RegionFileError(
-                f"{file}: has {status.st_size / 1e6:.0f} MB, expected a region file "
-                f"of at most {MAX_SIZE / 1e6:.0f} MB; many pixels go into a FITS file that it "
-                "names (pixels: - mask: file.fits)"
-            )
+            raise RegionFileError(f"{file}: has {status.st_size / 1e6:.0f} MB, {_TOO_LARGE}")
         return file.read_bytes()
     except OSError as error:
         raise RegionFileError(f"{file}: can't be read ({error.strerror})") from error

@@ -26,6 +26,10 @@ class Context:
         Index of the first pixel, 0 or 1, in lists of pixels.
     is_drawn_size : bool, optional
         Whether the axes of the original tool are taken as it drew them, half of what it masked.
+    path : `~pathlib.Path`, optional
+        File of the exposure.
+    overwrite : bool, optional
+        Whether files that exist may be replaced.
     """
 
     exposure: Exposure | None = None
@@ -34,6 +38,8 @@ class Context:
     last_group: int | None = None
     origin: int | None = None
     is_drawn_size: bool = False
+    path: Path | None = None
+    overwrite: bool = False
 
     @property
     def frame(self) -> tuple[int, int] | None:

@@ -36,6 +36,8 @@ FORMATS = {
     "pixels": (),
     "flags": (),
 }
+#: Kinds that are pixels only, and name no mask.
+_IMAGES = ("mask", "pixels", "tool")
 #: More ranges than this go into a mask file.
 _MOST_RANGES = 1000
 _MAX_SIZE = 200 * 1000**2
@@ -98,18 +100,51 @@ def convert_file(
     """
     kind = kind or _kind_of(source, "--from")
     target_kind = target_kind or _kind_of(target, "--to")
-    if source.resolve() == target.resolve():
-        raise ConvertError(f"{target}: is the file to be converted; give another name")
+    _refuse_target(source, target, context)
     regions, masks = _read(source, target, kind, context)
+    for region in regions.pixels:
+        if region.mask is not None and region.mask not in masks:
+            _refuse_other_mask(region, source, target, is_named=target_kind not in _IMAGES)
     if context.exposure is not None:
         regions.check_fits(context.exposure)
     if target_kind == "regions":
-        return _write_regions(regions, masks, source, target)
+        return _write_regions(regions, masks, source, target, context)
     if masks:
         raise ConvertError(
             f"{source}: has too many pixels for ranges; convert it into a region file first"
         )
     return _WRITERS[target_kind](regions, target, context)
+
+
+def _refuse_target(source: Path, target: Path, context: Context) -> None:
+    """Refuse to write over what is needed, or over anything unless that is asked for."""
+    if target.is_dir():
+        raise ConvertError(f"{target}: is a directory, expected the name of a file")
+    if not target.exists():
+        return
+    inputs = [(source, "the file to be converted"), (context.path, "the exposure")]
+    for path, what in inputs:
+        if path is not None and path.exists() and path.samefile(target):
+            raise ConvertError(f"{target}: is {what}; give another name")
+    if not context.overwrite:
+        raise ConvertError(f"{target}: exists; give another name, or --overwrite")
+
+
+def _refuse_other_mask(region: PixelRegion, source: Path, target: Path, *, is_named: bool) -> None:
+    """Refuse to write over a mask that is named, or to name one that is another there."""
+    name = str(region.mask)
+    path = target.parent / name
+    mask = source.parent / name
+    if target.exists() and mask.exists() and mask.samefile(target):
+        raise ConvertError(f"{target}: is a mask of {source}; give another name")
+    if not is_named or (path.exists() and mask.exists() and path.samefile(mask)):
+        return
+    is_same = path.is_file() and region.image is not None
+    if not is_same or region.image is None or read_mask(path).sha256 != region.image.sha256:
+        raise ConvertError(
+            f"{source}: names the mask {name}, which is not the same seen from {target}; copy it "
+            "there first, or write beside it"
+        )
 
 
 def _kind_of(path: Path, option: str) -> str:
@@ -160,7 +195,7 @@ def _read_text(source: Path) -> str:
     try:
         if source.stat().st_size > _MAX_SIZE:
             raise ConvertError(f"{source}: has more than {_MAX_SIZE // 1000**2} MB")
-        return source.read_text(encoding="utf-8")
+        return source.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise ConvertError(f"{source}: can't be read ({error.strerror})") from error
     except UnicodeDecodeError as error:
@@ -218,17 +253,24 @@ def _ranges_or_mask(
 
 
 def _write_regions(
-    regions: RegionFile, masks: dict[str, Any], source: Path, target: Path
+    regions: RegionFile, masks: dict[str, Any], source: Path, target: Path, context: Context
 ) -> Converted:
-    files = [target]
-    for name, mask in masks.items():
+    if target.suffix.lower() not in SUFFIXES:
+        raise ConvertError(f"{target}: expected a region file with one of {', '.join(SUFFIXES)}")
+    written: list[Path] = []
+    for name in masks:
         path = target.parent / name
-        if path.exists() and path.resolve() == source.resolve():
-            raise ConvertError(f"{path}: is the file to be converted; give another name")
-        write_mask(path, mask)
-        files.append(path)
-    write_regions(target, replace(regions, path=None, sha256=None))
-    return _converted(regions, *files)
+        _refuse_target(source, path, context)
+    try:
+        for name, mask in masks.items():
+            write_mask(target.parent / name, mask)
+            written.append(target.parent / name)
+        write_regions(target, replace(regions, path=None, sha256=None))
+    except BaseException:
+        for path in written:
+            path.unlink()
+        raise
+    return _converted(regions, target, *written)
 
 
 def _converted(regions: RegionFile, *files: Path, lost: tuple[str, ...] = ()) -> Converted:

@@ -41,6 +41,7 @@ _TAGGED = ("integration", "group", "last_group", "status", "flags", "source", "s
 _GEOMETRY = ("x", "y", "a", "b", "theta")
 _CLOSE = 1e-4  # pixels and degrees: nearer than this, a shape was not moved
 _DECIMALS = 6
+_LARGEST = 10  # times the frame
 
 
 def write_ds9(regions: RegionFile) -> str:
@@ -156,7 +157,7 @@ def read_ds9(text: str, path: Path, context: Context) -> RegionFile:
     """
     source = Ds9Text(text)
     showers: list[dict[str, Any]] = []
-    pixels: list[dict[str, Any]] = []
+    pixels = source.pixels  # the text adds to it too, in its order
     for number, line in source.shapes():
         try:
             (shape,) = _parsed(line)
@@ -166,7 +167,6 @@ def read_ds9(text: str, path: Path, context: Context) -> RegionFile:
     ConvertError.raise_if([f"{path}: {problem}" for problem in source.problems])
     tree = {**context.header(), **source.header, "showers": showers}
     tree.pop("format", None)
-    pixels += source.pixels
     if pixels:
         tree["pixels"] = pixels
     return regions_of_tree({key: value for key, value in tree.items() if value is not None}, path)
@@ -224,12 +224,12 @@ def _convert(
 def _said(shape: Any) -> dict[str, Any]:
     """Return what text and tags of a shape say."""
     said: dict[str, Any] = {}
-    text = shape.meta.get("text")
-    if text is not None:
-        said["comment"] = str(text)
+    others: list[str] = []
     for tag in shape.meta.get("tag", []):
         name, _, rest = tag.partition(" ")
         values = [unquote(value) for value in rest.split()]
+        if name in said:
+            raise ConvertError(f"has several tags {name}, expected one")
         if name == "exact" and len(values) == len(_GEOMETRY):
             said[name] = dict(zip(_GEOMETRY, map(_number, values), strict=True))
         elif name == "pixels":
@@ -239,8 +239,13 @@ def _said(shape: Any) -> dict[str, Any]:
         elif name in _TAGGED:
             value = " ".join(values)
             said[name] = _number(value) if name in _NUMBERS else value
-    if not said.keys() - {"comment"}:
+        else:
+            others.append(tag)
+    if not said:
         said["source"] = "ds9"  # nothing of ours: somebody drew it
+    text = shape.meta.get("text")
+    if text is not None or others:
+        said["comment"] = "; ".join([*([str(text)] if text is not None else []), *others])
     return said
 
 
@@ -267,7 +272,10 @@ def _shower_geometry(shape: EllipsePixelRegion | CirclePixelRegion) -> dict[str,
 def _rectangle(shape: Any) -> dict[str, Any] | None:
     """Return the columns and rows of a point, or of a box along the pixels' edges."""
     if isinstance(shape, PointPixelRegion):
-        return {"x": round(float(shape.center.x)), "y": round(float(shape.center.y))}
+        return {
+            "x": math.floor(shape.center.x + 0.5),
+            "y": math.floor(shape.center.y + 0.5),
+        }
     if not isinstance(shape, RectanglePixelRegion) or shape.angle.to_value(units.deg) != 0:
         return None
     place: dict[str, Any] = {}
@@ -283,6 +291,9 @@ def _rectangle(shape: Any) -> dict[str, Any] | None:
 
 
 def _mask(shape: Any, frame: tuple[int, int]) -> NDArray[np.bool_]:
+    height, width = shape.bounding_box.shape
+    if max(height, width) > _LARGEST * max(frame):
+        raise ConvertError(f"is {width} × {height} pixels large, the frame {frame[1]} × {frame[0]}")
     image = shape.to_mask(mode="center").to_image(frame)
     if image is None or not image.any():
         raise ConvertError("has no pixel of the frame inside")

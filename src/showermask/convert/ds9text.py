@@ -16,7 +16,6 @@ _SHAPES = {
     "circle": {3},
     "ellipse": {5, 7},
     "box": {5, 7},
-    "rotbox": {5, 7},
     "annulus": {4},
     "point": {2},
     "polygon": set(range(6, 2002, 2)),
@@ -26,6 +25,12 @@ _SKY = {
     *(f"wcs{letter}" for letter in "abcdefghijklmnopqrstuvwxyz"),
 }
 _OTHER_FRAMES = {"physical", "detector", "amplifier"}
+#: What DS9 draws and writes as comments.
+_ANNOTATION = re.compile(
+    r"#\s*(text|vector|ruler|compass|projection|segment|composite|b?panda|epanda)\s*\(",
+    re.IGNORECASE,
+)
+_INSIDE_GLOBAL = re.compile(r"\b(include\s*=\s*0|(?:-?[a-z]+)\s*\()", re.IGNORECASE)
 _NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
 _SHAPE = re.compile(r"([-+!]?)\s*([A-Za-z]\w*)\s*\(?([^()#]*)\)?\s*(#.*)?$", re.DOTALL)
 
@@ -76,15 +81,21 @@ class Ds9Text:
     def _is_shape(self, number: int, part: str) -> bool:
         """Tell whether a statement is a shape that can be converted; if not, why."""
         if part.startswith("#"):
-            if re.match(r"#\s*[a-z]+\s*\(", part, re.IGNORECASE):
+            if _ANNOTATION.match(part):
                 self._refuse(number, f"{part[:40]!r} is no shape with pixels inside")
             return False
         match = re.match(r"[-+!]?\s*(\w*)", part)
         word = match[1].lower() if match else ""
-        if word == "global" or not part:
+        if word == "global":
+            if _INSIDE_GLOBAL.search(part):
+                self._refuse(number, f"{part[:40]!r} is more than defaults for what follows")
             return False
         if word == "image":
             self._has_frame = True
+            rest = part[len(word) :].strip()
+            if rest:
+                self._refuse(number, f"{part[:40]!r} is more than a coordinate system; use a ;")
+        if word == "image" or not part:
             return False
         reason = _why_no_frame(word, is_first=not self._has_frame)
         if reason is not None:
@@ -148,7 +159,7 @@ def _why_no_shape(part: str, word: str) -> str | None:
     shape, _, properties = part.partition("#")
     if word not in _SHAPES or match is None or shape.count("(") != shape.count(")"):
         return f"{part[:40]!r} can't be converted, expected {', '.join(_SHAPES)}"
-    if match[1] in ("-", "!"):
+    if match[1] in ("-", "!") or re.search(r"\binclude\s*=\s*0", properties):
         return f"{part[:40]!r} excludes pixels, which a region file can't; draw what is masked"
     if properties.count("{") != properties.count("}") or re.search(r"\{[^}]*\{", properties):
         return "has braces within braces, which DS9 does not read back; take them out of the text"

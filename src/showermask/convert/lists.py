@@ -49,6 +49,8 @@ def read_tool_list(text: str, path: Path, context: Context) -> list[Shower]:
     """
     plain = _WRAPPED.sub(r"\1", text)
     outside = _TUPLE.sub("", plain)
+    if plain.count("(") != plain.count(")") or plain.count("[") != plain.count("]"):
+        raise ConvertError(f"{path}: has brackets that are not closed")
     leftover = outside.replace("[", "").replace("]", "").replace(",", "").strip()
     if leftover:
         shown = leftover.split("\n")[0][:60]
@@ -57,7 +59,7 @@ def read_tool_list(text: str, path: Path, context: Context) -> list[Shower]:
         )
     found = []
     for number, match in enumerate(_TUPLE.finditer(plain)):
-        values = [value.strip() for value in match[1].split(",") if value.strip()]
+        values = [value.strip() for value in match[1].removesuffix(",").split(",")]
         is_good = len(values) == len(_TOOL_VALUES)
         if not is_good or not all(re.fullmatch(_NUMBER, value) for value in values):
             raise ConvertError(
@@ -127,8 +129,9 @@ def read_pixel_list(text: str, path: Path, context: Context) -> np.ndarray[Any, 
             f"{path}: does not say whether the first pixel is 0 or 1; give --origin 0 or --origin 1"
         )
     if _NO_PAIR.search(text):
-        line = next(line for line in text.splitlines() if _NO_PAIR.match(line))
-        number = text.splitlines().index(line) + 1
+        lines = text.split("\n")
+        line = next(line for line in lines if _NO_PAIR.match(line))
+        number = lines.index(line) + 1
         raise ConvertError(
             f"{path}: line {number} is {line.strip()[:60]!r}, expected two whole numbers, x y"
         )

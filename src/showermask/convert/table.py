@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -49,11 +50,11 @@ def write_table(regions: RegionFile) -> str:
     """
     tree = regions.to_tree()
     rows = tree.pop("showers")
-    table = Table(meta={"showermask": tree})
+    table = Table(meta={"showermask": tree if _is_kept(tree) else _in_one_line(tree)})
     for name, (kind, unit) in _COLUMNS.items():
         values = [row.get(name) for row in rows]
         if name == "flags":
-            values = [None if flags is None else ",".join(flags) for flags in values]
+            values = [None if flags is None else _joined(flags) for flags in values]
         if name == "status":
             values = [value or "accepted" for value in values]
         if name in _TEXTS:
@@ -107,12 +108,30 @@ def read_table(text: str, path: Path) -> RegionFile:
         for name in _TEXTS & row.keys():
             row[name] = _text(str(row[name]), path)
         if isinstance(row.get("flags"), str):
-            row["flags"] = row["flags"].split(",")
+            is_json = row["flags"].startswith("[")
+            row["flags"] = json.loads(row["flags"]) if is_json else row["flags"].split(",")
     header = table.meta.get("showermask", {})
+    if isinstance(header, str):
+        header = json.loads(header)
     tree = {**{key: value for key, value in header.items() if key != "pixels"}, "showers": rows}
     if "pixels" in header:
         tree["pixels"] = header["pixels"]
     return regions_of_tree(tree, path)
+
+
+def _joined(flags: list[str]) -> str:
+    is_plain = all(re.fullmatch(r"\w+", flag) for flag in flags)
+    return ",".join(flags) if is_plain else json.dumps(flags)
+
+
+def _is_kept(tree: dict[str, Any]) -> bool:
+    """Tell whether the metadata of a table keep a tree as it is: they fold lines."""
+    texts = json.dumps(tree, ensure_ascii=False)
+    return texts.isprintable() and "\\" not in texts and "  " not in texts
+
+
+def _in_one_line(tree: dict[str, Any]) -> str:
+    return json.dumps(tree, separators=(",", ":")).replace(" ", "\\u0020")
 
 
 def _written(text: str) -> str:

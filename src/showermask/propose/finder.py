@@ -21,7 +21,7 @@ from showermask.shower import PROPOSED, Shower, Status
 __all__ = ["MIN_GROUPS", "THRESHOLD", "find_candidates"]
 
 #: Signal-to-noise ratio from which on a glow is proposed.
-THRESHOLD = 5.8
+THRESHOLD = 6.0
 
 #: With fewer groups, of which two are not used, there is no course in time.
 MIN_GROUPS = 6

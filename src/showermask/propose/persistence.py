@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +12,12 @@ from astropy.io import fits
 from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation
 
-from showermask.entry import Status
+from showermask.entry import Status, is_whole
 from showermask.exceptions import ExposureError, ShowermaskError
 from showermask.exposure import Exposure, Product
 from showermask.frames import FrameReader
 from showermask.maskfile import write_mask
-from showermask.pixels import MaskImage, PixelRegion, ranges_of
+from showermask.pixels import MaskImage, PixelRegion, Range, ranges_of
 from showermask.regionfile import RegionFile, read_regions, write_regions
 
 __all__ = ["FLAGS", "Persistence", "Rules", "propose_persistence", "saturated_pixels"]
@@ -27,6 +28,8 @@ FLAGS = ("DO_NOT_USE", "PERSISTENCE")
 _SOURCE = "persistence"
 _SATURATED = 2
 _SECONDS_OF_A_DAY = 86400.0
+_CORNER = ("SUBSTRT2", "SUBSTRT1")  # row, column
+_LAST_DAY = 1e6  # MJD
 #: More ranges than this go into a mask file.
 _MOST_RANGES = 100
 
@@ -68,6 +71,8 @@ class Persistence:
         Pixels that they left it in.
     regions : `~pathlib.Path`
         The region file.
+    gone : int
+        Entries of an earlier run that do not hold any more, and were taken out.
     is_written : bool
         Whether it was written; it is not where there is nothing new.
     """
@@ -76,16 +81,18 @@ class Persistence:
     sources: tuple[str, ...]
     pixels: int
     regions: Path
+    gone: int
     is_written: bool
 
     def describe(self) -> str:
         """Return a line for people."""
+        gone = f"; {self.gone} entries of before taken out" if self.gone else ""
         if not self.sources:
-            return f"{self.exposure}: no persistence of earlier exposures"
+            return f"{self.exposure}: no persistence of earlier exposures{gone}"
         state = "in" if self.is_written else "already in"
         return (
             f"{self.exposure}: {self.pixels} pixels saturated in {', '.join(self.sources)}, "
-            f"{state} {self.regions}"
+            f"{state} {self.regions}{gone}"
         )
 
 
@@ -149,19 +156,29 @@ def _take(path: Path, regions: Path, rules: Rules) -> _Taken:
             )
         saturated = saturated_pixels(reader, rules)
     header = fits.getheader(path)
-    missing = [key for key in ("DETECTOR", "EXPSTART", "EXPEND") if key not in header]
-    if missing:
+    detector = header.get("DETECTOR")
+    start, end = header.get("EXPSTART"), header.get("EXPEND")
+    corner = [header.get(key, 1) for key in _CORNER]
+    problems = [] if isinstance(detector, str) else [f"DETECTOR is {detector!r}"]
+    for key, day in (("EXPSTART", start), ("EXPEND", end)):
+        if not isinstance(day, float | int) or isinstance(day, bool) or not 0 < day < _LAST_DAY:
+            problems.append(f"{key} is {day!r}")
+    if not problems and end < start:
+        problems.append(f"EXPEND is {end}, before EXPSTART")
+    problems += [f"{k} is {v!r}" for k, v in zip(_CORNER, corner, strict=True) if not is_whole(v)]
+    if problems:
         raise ExposureError(
-            f"{path}: has no {', '.join(missing)}, expected them to put exposures in order"
+            f"{path}: {'; '.join(problems)}: expected what says when (MJD) and where on the "
+            "detector it was taken"
         )
     return _Taken(
         path=path,
         regions=regions,
         exposure=exposure,
-        detector=str(header["DETECTOR"]),
-        start=float(header["EXPSTART"]) * _SECONDS_OF_A_DAY,
-        end=float(header["EXPEND"]) * _SECONDS_OF_A_DAY,
-        corner=(int(header.get("SUBSTRT2", 1)), int(header.get("SUBSTRT1", 1))),
+        detector=str(detector),
+        start=float(start) * _SECONDS_OF_A_DAY,
+        end=float(end) * _SECONDS_OF_A_DAY,
+        corner=(int(corner[0]), int(corner[1])),
         saturated=saturated,
     )
 
@@ -190,52 +207,98 @@ def saturated_pixels(reader: FrameReader, rules: Rules) -> NDArray[np.bool_]:
             count += (reader.dq(integration, group) & _SATURATED) > 0
         found |= (count >= 1) & (ngroups - count <= most)
     if rules.grow:
-        found = binary_dilation(found, np.ones((2 * rules.grow + 1,) * 2, bool))
+        found = binary_dilation(found, np.ones((3, 3), bool), iterations=rules.grow)
     return found
 
 
 def _is_earlier(one: _Taken, other: _Taken, rules: Rules) -> bool:
     if one.detector != other.detector or not one.start < other.start:
         return False
-    return rules.time_limit is None or other.start - one.end <= rules.time_limit
+    return rules.time_limit is None or max(0.0, other.start - one.end) <= rules.time_limit
 
 
 def _propose(one: _Taken, earlier: Sequence[_Taken], rules: Rules) -> Persistence:
     present = read_regions(one.regions) if one.regions.exists() else None
     if present is not None:
         present.check_fits(one.exposure)
-    kept = [region for region in present.pixels if not _is_ours(region)] if present else []
-    left = np.zeros(one.exposure.frame, bool)
-    entries: list[PixelRegion] = []
-    sources: list[str] = []
-    masks: dict[str, NDArray[np.bool_]] = {}
-    # The latest first: it is the one that matters most where several saturated the same pixels.
-    for source in sorted(earlier, key=lambda other: -other.start):
-        mask = _seen_by(source, one) & ~left & ~_decided(kept, source, one.exposure.frame)
-        if not mask.any():
-            continue
-        sources.append(source.exposure.name)
-        left |= mask
-        entries += _entries(mask, source, one, rules, masks)
     before = present or RegionFile(
         showers=(),
         exposure=one.exposure.root,
         shape=(*_four(one.exposure.shape),),
         subarray=one.exposure.subarray,
     )
-    after = replace(before, pixels=(*kept, *entries), path=None, sha256=None)
+    left = np.zeros(one.exposure.frame, bool)
+    sources: list[str] = []
+    pixels = list(before.pixels)
+    masks: dict[str, NDArray[np.bool_]] = {}
+    # The latest first: it is the one that matters most where several saturated the same pixels.
+    for source in sorted(earlier, key=lambda other: -other.start):
+        mask = _seen_by(source, one) & ~left
+        left |= mask
+        if mask.any():
+            sources.append(source.exposure.name)
+        pixels = _merged(pixels, mask, source, one, rules, masks)
+    after = replace(before, pixels=tuple(pixels), path=None, sha256=None)
     is_new = after != before if present else bool(after.pixels)
     for name, mask in masks.items():
         write_mask(one.regions.parent / name, mask)
     if is_new:
         write_regions(one.regions, after)
+    kept = {id(region) for region in pixels}
     return Persistence(
         exposure=one.exposure.name,
-        sources=tuple(sorted(sources)),
+        sources=tuple(sources),
         pixels=int(left.sum()),
         regions=one.regions,
-        is_written=is_new or bool(masks),
+        gone=sum(id(region) not in kept for region in before.pixels),
+        is_written=is_new,
     )
+
+
+def _merged(
+    pixels: Sequence[PixelRegion],
+    mask: NDArray[np.bool_],
+    source: _Taken,
+    one: _Taken,
+    rules: Rules,
+    masks: dict[str, NDArray[np.bool_]],
+) -> list[PixelRegion]:
+    """Bring what an exposure has left into the entries, without touching what people decided.
+
+    An entry of an earlier run stays as it is where it still holds, or where somebody has said
+    anything of it; its pixels are not proposed again.
+    """
+    frame = one.exposure.frame
+    common = _common(source, one, rules)
+    wanted = {(region.x, region.y) for region in (_entry(common, x, y) for x, y in ranges_of(mask))}
+    kept: list[PixelRegion] = []
+    covered = np.zeros(frame, bool)
+    for region in pixels:
+        if not _is_of(region, source):
+            kept.append(region)
+            continue
+        box, inside = region.pixels(frame)
+        known = np.zeros(frame, bool)
+        known[box] = inside
+        is_wanted = (region.x, region.y) in wanted or np.array_equal(known, mask)
+        is_untouched = replace(region, x=0, y=0, mask=None) == common
+        if is_wanted or not is_untouched:
+            kept.append(region)
+            covered |= known
+    ranges = list(ranges_of(mask & ~covered))
+    if len(ranges) <= _MOST_RANGES:
+        return kept + [_entry(common, x, y) for x, y in ranges]
+    stem = f"{one.exposure.name}_persistence_{source.exposure.name}"
+    named = {region.mask for region in kept}
+    name = next(n for n in _numbered(stem) if n not in named)
+    masks[name] = mask & ~covered
+    image = MaskImage.of_array(masks[name])
+    return [*kept, replace(common, x=None, y=None, mask=name, image=image)]
+
+
+def _numbered(stem: str) -> Iterator[str]:
+    yield f"{stem}.fits"
+    yield from (f"{stem}_{number}.fits" for number in count(2))
 
 
 def _four(shape: tuple[int, ...]) -> tuple[int, int, int, int]:
@@ -256,16 +319,10 @@ def _seen_by(source: _Taken, one: _Taken) -> NDArray[np.bool_]:
     return seen
 
 
-def _entries(
-    mask: NDArray[np.bool_],
-    source: _Taken,
-    one: _Taken,
-    rules: Rules,
-    masks: dict[str, NDArray[np.bool_]],
-) -> Iterator[PixelRegion]:
-    """Yield the entries of a mask; of one with many ranges, that of the file that it goes into."""
-    after = round(one.start - source.end)
-    common = PixelRegion(
+def _common(source: _Taken, one: _Taken, rules: Rules) -> PixelRegion:
+    """Return what all entries say that an exposure has left in another."""
+    after = max(0, round(one.start - source.end))
+    return PixelRegion(
         x=0,
         y=0,
         flags=FLAGS,
@@ -273,13 +330,10 @@ def _entries(
         comment=f"{_begin(source)}{after} s before",
         source=_SOURCE,
     )
-    ranges = list(ranges_of(mask))
-    if len(ranges) <= _MOST_RANGES:
-        yield from (replace(common, x=x, y=y) for x, y in ranges)
-        return
-    name = f"{one.exposure.name}_persistence_{source.exposure.name}.fits"
-    masks[name] = mask
-    yield replace(common, x=None, y=None, mask=name, image=MaskImage.of_array(mask))
+
+
+def _entry(common: PixelRegion, x: Range, y: Range) -> PixelRegion:
+    return replace(common, x=x, y=y)
 
 
 def _begin(source: _Taken) -> str:
@@ -287,20 +341,7 @@ def _begin(source: _Taken) -> str:
     return f"saturated in {source.exposure.name}, "
 
 
-def _is_ours(region: PixelRegion) -> bool:
-    """Tell whether an entry is of an earlier run, and nobody has rejected it."""
-    is_named = region.comment is not None and region.comment.startswith("saturated in ")
-    return region.source == _SOURCE and is_named and region.status is not Status.REJECTED
-
-
-def _decided(
-    kept: Sequence[PixelRegion], source: _Taken, frame: tuple[int, int]
-) -> NDArray[np.bool_]:
-    """Return the pixels of which a person has said that this exposure left nothing in them."""
-    decided = np.zeros(frame, bool)
-    for region in kept:
-        is_of_it = region.comment is not None and region.comment.startswith(_begin(source))
-        if is_of_it and region.source == _SOURCE:
-            box, inside = region.pixels(frame)
-            decided[box] |= inside
-    return decided
+def _is_of(region: PixelRegion, source: _Taken) -> bool:
+    """Tell whether an entry is of an earlier run, and for this exposure."""
+    is_named = region.comment is not None and region.comment.startswith(_begin(source))
+    return region.source == _SOURCE and is_named
