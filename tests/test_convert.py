@@ -112,6 +112,14 @@ class TestDs9:
         back = in_ds9(write_ds9(regions))
         assert back == regions
 
+    @pytest.mark.parametrize("comment", ["007", "1e5", "nan", "True", "a text={b}", "tag={x}", "#"])
+    def test_texts_that_look_like_something_else(self, comment):
+        """Are texts, here and as somebody wrote them."""
+        regions = RegionFile(showers=(replace(SHOWER, comment=comment),))
+        assert in_ds9(write_ds9(regions)) == regions
+        line = "image\ncircle(1,2,3) # color=red text='007' tag={group 1}"
+        assert in_ds9(line, integration=0).showers[0].comment == "007"
+
     @given(shower=showers.filter(lambda s: max(s.a, s.b) < 300))
     def test_regions_sees_the_same_pixels(self, shower):
         """Pixel for pixel, but where six decimals decide."""

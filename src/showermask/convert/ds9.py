@@ -41,6 +41,7 @@ _TAGGED = ("integration", "group", "last_group", "status", "flags", "source", "s
 _GEOMETRY = ("x", "y", "a", "b", "theta")
 _CLOSE = 1e-4  # pixels and degrees: nearer than this, a shape was not moved
 _DECIMALS = 6
+_TEXT = re.compile(r"""\btext\s*=\s*(?:\{([^}]*)\}|"([^"]*)"|'([^']*)')""")
 _LARGEST = 10  # times the frame
 
 
@@ -161,7 +162,7 @@ def read_ds9(text: str, path: Path, context: Context) -> RegionFile:
     for number, line in source.shapes():
         try:
             (shape,) = _parsed(line)
-            _convert(shape, context, showers, pixels, path)
+            _convert(shape, _said(shape, line), context, showers, pixels, path)
         except (ConvertError, EntryError) as error:
             source.problems += [f"line {number}: {problem}" for problem in error.problems]
     ConvertError.raise_if([f"{path}: {problem}" for problem in source.problems])
@@ -188,13 +189,13 @@ def _parsed(line: str) -> list[Any]:
 
 def _convert(
     shape: Any,
+    said: dict[str, Any],
     context: Context,
     showers: list[dict[str, Any]],
     pixels: list[dict[str, Any]],
     path: Path,
 ) -> None:
     """Add the entry that a shape means."""
-    said = _said(shape)
     exact = said.pop("exact", None)
     is_ours = said.pop("pixels", None) is not None
     times: dict[str, Any] = {k: v for k, v in context.times.items() if k not in said}
@@ -221,8 +222,11 @@ def _convert(
     pixels.extend(region.to_mapping() for region in found)
 
 
-def _said(shape: Any) -> dict[str, Any]:
-    """Return what text and tags of a shape say."""
+def _said(shape: Any, line: str) -> dict[str, Any]:
+    """Return what text and tags of a shape say.
+
+    The text is taken from the line: ``regions`` makes numbers of texts that look like them.
+    """
     said: dict[str, Any] = {}
     others: list[str] = []
     for tag in shape.meta.get("tag", []):
@@ -243,9 +247,10 @@ def _said(shape: Any) -> dict[str, Any]:
             others.append(tag)
     if not said:
         said["source"] = "ds9"  # nothing of ours: somebody drew it
-    text = shape.meta.get("text")
-    if text is not None or others:
-        said["comment"] = "; ".join([*([str(text)] if text is not None else []), *others])
+    text = _TEXT.search(line)
+    texts = [next(part for part in text.groups() if part is not None)] if text else []
+    if texts or others:
+        said["comment"] = "; ".join([*texts, *others])
     return said
 
 

@@ -597,7 +597,14 @@ def serve(
     if open_browser:
         with suppress(webbrowser.Error):
             threading.Timer(0.5, webbrowser.open, [url]).start()
-    config = uvicorn.Config(app, log_level="warning", lifespan="off", timeout_graceful_shutdown=2)
+    config = uvicorn.Config(
+        app,
+        log_level="warning",
+        lifespan="off",
+        timeout_graceful_shutdown=2,
+        # A request on a connection that is just being closed for idleness would be lost.
+        timeout_keep_alive=3600,
+    )
     server = uvicorn.Server(config)
     try:
         with listener, suppress(KeyboardInterrupt):
