@@ -81,13 +81,13 @@ def updated(text: str, tree: Mapping[str, Any], *, lists: Sequence[str]) -> str:
         lines[found.line : found.end] = [f"{key_line[:after]} []{key_line[after:]}"]
     rest = {key: [] if key in lists else value for key, value in tree.items()}
     text = _dump(_update_mapping(_load("".join(lines)), rest))
-    columns = {found.key: found for found in present}
+    known = {found.key: found for found in present}
     out = []
     for line in text.splitlines(keepends=True):
         key = line.partition(":")[0]
         if key in lists and tree[key]:
             out.append(line.replace(" []", "", 1))
-            out += _chunks(columns.get(key), tree[key])
+            out += _chunks(known.get(key), tree[key])
         else:
             out.append(line)
     return "".join(out)

@@ -42,9 +42,10 @@ class Entry:
 
     #: Attributes that may not be None.
     _NEEDED: frozenset[str] = frozenset()
+    _ERROR: type[EntryError] = EntryError
 
     def __post_init__(self) -> None:
-        self._error().raise_if(list(self._problems()))
+        self._ERROR.raise_if(list(self._problems()))
         for name in ("integration", "group", "last_group"):
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, int(getattr(self, name)))
@@ -94,13 +95,21 @@ class Entry:
         last = self.last_group
         return slice(self.group or 0, ngroups if last is None else last + 1)
 
-    def misfits(self, *, nints: int | None, ngroups: int | None) -> Iterator[tuple[str, str]]:
+    def misfits(
+        self,
+        *,
+        nints: int | None,
+        ngroups: int | None,
+        frame: tuple[int, int] | None = None,  # noqa: ARG002  # ellipses may stick out of it
+    ) -> Iterator[tuple[str, str]]:
         """Tell where the entry lies outside an exposure.
 
         Parameters
         ----------
         nints, ngroups : int or None
             Integrations and groups of the exposure; None where unknown.
+        frame : tuple of int, optional
+            Its rows and columns.
 
         Yields
         ------
@@ -113,9 +122,6 @@ class Entry:
             if value is not None and size is not None and value >= size:
                 what = "integrations" if name == "integration" else "groups"
                 yield name, f"is {value}, but the exposure has {what} 0 to {size - 1}"
-
-    def _error(self) -> type[EntryError]:
-        return EntryError
 
     def _problems(self) -> Iterator[str]:
         yield from self._index_problems()

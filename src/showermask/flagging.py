@@ -36,6 +36,7 @@ __all__ = [
     "count_samples",
     "entries_of",
     "footprints",
+    "masked_pixels",
     "measure",
     "set_bits",
 ]
@@ -199,22 +200,36 @@ def footprints(entries: Iterable[Shower | PixelRegion], shape: tuple[int, ...]) 
     ngroups = leading[1] if len(leading) == 2 else None
     found = []
     for position, entry in enumerate(entries):
-        if isinstance(entry, PixelRegion):
-            misfits = entry.misfits(nints=nints, ngroups=ngroups, frame=(ny, nx))
-        else:
-            misfits = entry.misfits(nints=nints, ngroups=ngroups)
+        misfits = entry.misfits(nints=nints, ngroups=ngroups, frame=(ny, nx))
         EntryError.raise_if([f"entries[{position}].{name} {text}" for name, text in misfits])
         groups = slice(0, 1) if ngroups is None else entry.groups(ngroups)
-        if isinstance(entry, PixelRegion):
-            box, inside = entry.pixels((ny, nx))
-        else:
-            box = entry.ellipse.box((ny, nx))
-            inside = entry.ellipse.inside(*box)
+        box, inside = entry.pixels((ny, nx))
         where: Iterable[int] = (0,)
         if nints is not None:
             where = range(nints) if entry.integration is None else (entry.integration,)
         found += [Footprint(entry, integration, groups, box, inside) for integration in where]
     return found
+
+
+def masked_pixels(marks: Iterable[Footprint], frame: tuple[int, int]) -> NDArray[np.bool_]:
+    """Return the pixels that any of some footprints covers.
+
+    Parameters
+    ----------
+    marks : iterable of Footprint
+        From `footprints`.
+    frame : tuple of int
+        Rows and columns.
+
+    Returns
+    -------
+    `numpy.ndarray`
+        ``(ny, nx)`` bool.
+    """
+    masked = np.zeros(frame, bool)
+    for mark in marks:
+        masked[mark.box] |= mark.inside
+    return masked
 
 
 def entries_of(marks: Iterable[Footprint]) -> list[Shower | PixelRegion]:

@@ -105,6 +105,8 @@ class PixelRegion(Entry):
         When a value has the wrong type or is out of range; names all of them.
     """
 
+    _ERROR = PixelsError
+
     x: Range | None = None
     y: Range | None = None
     mask: str | None = None
@@ -184,7 +186,7 @@ class PixelRegion(Entry):
         tuple of str
             The attribute, and a sentence about it.
         """
-        yield from super().misfits(nints=nints, ngroups=ngroups)
+        yield from super().misfits(nints=nints, ngroups=ngroups, frame=frame)
         if frame is None:
             return
         if self.image is not None and self.image.shape != frame:
@@ -194,9 +196,6 @@ class PixelRegion(Entry):
             last = value[1] if isinstance(value, tuple) else value
             if is_whole(last) and last >= size:
                 yield name, f"is {_shown(value)}, but the frame has {what} 0 to {size - 1}"
-
-    def _error(self) -> type[PixelsError]:
-        return PixelsError
 
     def _problems(self) -> Iterator[str]:
         yield from super()._problems()
@@ -257,13 +256,13 @@ def _span(value: Range | None, size: int) -> slice:
 
 
 def _is_range(value: object) -> bool:
-    if isinstance(value, str):
-        return value == ALL
-    first, *rest = value if isinstance(value, (list, tuple)) and value else [value]
-    last = rest[0] if rest else first
-    if len(rest) != isinstance(value, (list, tuple)) or not (is_whole(first) and is_whole(last)):
+    if value == ALL:
+        return True
+    ends = value if isinstance(value, (list, tuple)) else (value, value)
+    if len(ends) != 2:
         return False
-    return 0 <= first <= last
+    first, last = ends
+    return is_whole(first) and is_whole(last) and 0 <= first <= last
 
 
 def _shown(value: object) -> str:

@@ -33,6 +33,7 @@ __all__ = [
     "RegionFile",
     "find_regions",
     "read_regions",
+    "read_regions_for",
     "regions_of_tree",
     "write_regions",
 ]
@@ -91,6 +92,28 @@ class RegionFile:
     reviewed: str | None = None
     path: Path | None = field(default=None, compare=False)
     sha256: str | None = field(default=None, compare=False)
+
+    @classmethod
+    def for_exposure(cls, exposure: Exposure) -> RegionFile:
+        """Return a file without entries for an exposure.
+
+        Parameters
+        ----------
+        exposure : Exposure
+            What it is for; only ramps tell the shape.
+
+        Returns
+        -------
+        RegionFile
+            The file.
+        """
+        shape = exposure.shape
+        return cls(
+            showers=(),
+            exposure=exposure.root,
+            shape=(shape[0], shape[1], shape[2], shape[3]) if len(shape) == 4 else None,
+            subarray=exposure.subarray,
+        )
 
     @property
     def entries(self) -> tuple[Shower | PixelRegion, ...]:
@@ -196,13 +219,13 @@ def _misfits(
     shape: tuple[int | None, int | None, int, int],
 ) -> Iterator[str]:
     """Tell which entries lie outside an exposure of a shape."""
-    nints, ngroups, *frame = shape
-    for position, shower in enumerate(showers):
-        for name, text in shower.misfits(nints=nints, ngroups=ngroups):
-            yield f"showers[{position}].{name} {text}"
-    for position, region in enumerate(pixels):
-        for name, text in region.misfits(nints=nints, ngroups=ngroups, frame=(frame[0], frame[1])):
-            yield f"pixels[{position}].{name} {text}"
+    nints, ngroups, ny, nx = shape
+    entries: tuple[tuple[str, Sequence[Shower | PixelRegion]], ...]
+    entries = (("showers", showers), ("pixels", pixels))
+    for key, listed in entries:
+        for position, entry in enumerate(listed):
+            for name, text in entry.misfits(nints=nints, ngroups=ngroups, frame=(ny, nx)):
+                yield f"{key}[{position}].{name} {text}"
 
 
 def read_regions(path: str | os.PathLike[str], *, masks_anywhere: bool | None = None) -> RegionFile:
@@ -244,6 +267,33 @@ def read_regions(path: str | os.PathLike[str], *, masks_anywhere: bool | None = 
             problems[MAX_PROBLEMS:] = ["… and more problems"]
         raise RegionFileError(*(f"{file}: {problem}" for problem in problems))
     return RegionFile(**contents, path=file, sha256=hashlib.sha256(data).hexdigest())
+
+
+def read_regions_for(path: Path, exposure: Exposure) -> RegionFile:
+    """Read the region file of an exposure, or begin one.
+
+    Parameters
+    ----------
+    path : `~pathlib.Path`
+        The region file, which need not exist.
+    exposure : Exposure
+        The exposure.
+
+    Returns
+    -------
+    RegionFile
+        Its content; without entries where there is no file.
+
+    Raises
+    ------
+    RegionFileError
+        When it is not valid, or not for this exposure.
+    """
+    if not path.exists():
+        return RegionFile.for_exposure(exposure)
+    regions = read_regions(path)
+    regions.check_fits(exposure)
+    return regions
 
 
 def regions_of_tree(tree: Any, path: Path) -> RegionFile:

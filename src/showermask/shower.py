@@ -6,6 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from numbers import Real
 
+import numpy as np
+from numpy.typing import NDArray
+
 from showermask.ellipse import Ellipse
 from showermask.entry import Entry, Status, is_finite
 from showermask.exceptions import ShowerError
@@ -55,6 +58,7 @@ class Shower(Entry):
     """
 
     _NEEDED = frozenset({"integration", "group"})
+    _ERROR = ShowerError
 
     integration: int
     group: int
@@ -89,8 +93,23 @@ class Shower(Entry):
         """The ellipse without its groups."""
         return Ellipse(x=self.x, y=self.y, a=self.a, b=self.b, theta=self.theta)
 
-    def _error(self) -> type[ShowerError]:
-        return ShowerError
+    def pixels(self, frame: tuple[int, int]) -> tuple[tuple[slice, slice], NDArray[np.bool_]]:
+        """Return the pixels of a frame that are inside.
+
+        Parameters
+        ----------
+        frame : tuple of int
+            Rows and columns.
+
+        Returns
+        -------
+        box : tuple of slice
+            Rows and columns that the ellipse reaches, clipped.
+        inside : `numpy.ndarray`
+            ``(rows, columns)`` bool: the pixels of the box.
+        """
+        box = self.ellipse.box(frame)
+        return box, self.ellipse.inside(*box)
 
     def _problems(self) -> Iterator[str]:
         yield from super()._problems()

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from showermask.exceptions import ConvertError
 from showermask.exposure import Exposure
+from showermask.regionfile import RegionFile
 
 __all__ = ["Context"]
 
@@ -77,13 +77,8 @@ class Context:
             raise ConvertError(f"{path}: {why}, for which the frame is needed; give --exposure")
         return self.frame
 
-    def header(self) -> dict[str, Any]:
-        """Return what a region file says of its exposure; None for what is not known."""
+    def empty(self) -> RegionFile:
+        """Return a region file without entries: for the exposure, if it is known."""
         if self.exposure is None:
-            return {}
-        shape = self.exposure.shape
-        return {
-            "exposure": self.exposure.root,
-            "subarray": self.exposure.subarray,
-            "shape": list(shape) if len(shape) == 4 else None,
-        }
+            return RegionFile(showers=())
+        return RegionFile.for_exposure(self.exposure)

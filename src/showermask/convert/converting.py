@@ -17,8 +17,8 @@ from showermask.convert.lists import (
     read_tool_list,
     write_tool_list,
 )
-from showermask.exceptions import ConvertError
-from showermask.flagging import footprints
+from showermask.exceptions import ConvertError, PixelsError
+from showermask.flagging import footprints, masked_pixels
 from showermask.maskfile import read_mask, write_mask
 from showermask.pixels import MaskImage, PixelRegion, ranges_of
 from showermask.regionfile import SUFFIXES, RegionFile, read_regions, write_regions
@@ -139,8 +139,8 @@ def _refuse_other_mask(region: PixelRegion, source: Path, target: Path, *, is_na
         raise ConvertError(f"{target}: is a mask of {source}; give another name")
     if not is_named or (path.exists() and mask.exists() and path.samefile(mask)):
         return
-    is_same = path.is_file() and region.image is not None
-    if not is_same or region.image is None or read_mask(path).sha256 != region.image.sha256:
+    known = region.image.sha256 if region.image is not None else None
+    if not path.is_file() or read_mask(path).sha256 != known:
         raise ConvertError(
             f"{source}: names the mask {name}, which is not the same seen from {target}; copy it "
             "there first, or write beside it"
@@ -176,19 +176,11 @@ def _read(
         from showermask.convert.table import read_table
 
         return read_table(text, source), {}
-    entries: dict[str, Any] = {"showers": (), "pixels": ()}
     if kind == "tool":
-        entries["showers"] = tuple(read_tool_list(text, source, context))
+        entries: dict[str, Any] = {"showers": tuple(read_tool_list(text, source, context))}
     else:
-        entries["pixels"] = tuple(read_flag_file(text, source, context))
-    return RegionFile(**entries, **_header(context)), {}
-
-
-def _header(context: Context) -> dict[str, Any]:
-    header = context.header()
-    if header.get("shape") is not None:
-        header["shape"] = tuple(header["shape"])
-    return header
+        entries = {"pixels": tuple(read_flag_file(text, source, context))}
+    return replace(context.empty(), **entries), {}
 
 
 def _read_text(source: Path) -> str:
@@ -206,9 +198,7 @@ def _of_mask(source: Path, target: Path, context: Context) -> tuple[RegionFile, 
     """Take a mask file for what it is: the region file names a copy, or lists its few ranges."""
     try:
         image = read_mask(source)
-    except ConvertError:
-        raise
-    except ValueError as error:
+    except PixelsError as error:
         raise ConvertError(f"{source}: {error}") from error
     mask = np.zeros(image.shape, bool)
     mask[image.box] = image.inside
@@ -220,7 +210,7 @@ def _of_pixels(
 ) -> tuple[RegionFile, dict[str, Any]]:
     pixels = read_pixel_list(text, source, context)
     if not len(pixels):
-        return RegionFile(showers=(), **_header(context)), {}
+        return context.empty(), {}
     frame = context.frame
     if frame is None:
         frame = int(pixels[:, 1].max()) + 1, int(pixels[:, 0].max()) + 1
@@ -248,8 +238,8 @@ def _ranges_or_mask(
             name = f"{target.stem}_mask.fits"
             image = MaskImage.of_array(mask)
             entry = PixelRegion(mask=name, image=image, **common)
-            return RegionFile(showers=(), pixels=(entry,), **_header(context)), {name: mask}
-    return RegionFile(showers=(), pixels=tuple(ranges), **_header(context)), {}
+            return replace(context.empty(), pixels=(entry,)), {name: mask}
+    return replace(context.empty(), pixels=tuple(ranges)), {}
 
 
 def _write_regions(
@@ -338,10 +328,7 @@ def _image(regions: RegionFile, target: Path, context: Context) -> np.ndarray[An
     frame = context.frame or (regions.shape[2:] if regions.shape else None)
     if frame is None:
         frame = context.need_frame(target, "is for a whole frame")
-    mask = np.zeros(frame, bool)
-    for mark in footprints(regions.accepted, frame):
-        mask[mark.box] |= mark.inside
-    return mask
+    return masked_pixels(footprints(regions.accepted, frame), frame)
 
 
 def _lost_in_image(regions: RegionFile) -> tuple[str, ...]:

@@ -166,11 +166,11 @@ def read_ds9(text: str, path: Path, context: Context) -> RegionFile:
         except (ConvertError, EntryError) as error:
             source.problems += [f"line {number}: {problem}" for problem in error.problems]
     ConvertError.raise_if([f"{path}: {problem}" for problem in source.problems])
-    tree = {**context.header(), **source.header, "showers": showers}
-    tree.pop("format", None)
+    tree = {**context.empty().to_tree(), **source.header, "showers": showers}
+    tree.pop("format")
     if pixels:
         tree["pixels"] = pixels
-    return regions_of_tree({key: value for key, value in tree.items() if value is not None}, path)
+    return regions_of_tree(tree, path)
 
 
 def _parsed(line: str) -> list[Any]:

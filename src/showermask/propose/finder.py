@@ -90,7 +90,6 @@ def _of_integration(
     valid = np.median(residuals.weights, axis=(1, 2)) > 0
     if np.count_nonzero(valid) < _LEAST_DIFFERENCES:
         return
-    first_valid = int(np.flatnonzero(valid)[0])
     correlation = _correlation(residuals, valid)
     filters = make_filters(len(valid), group_time, correlation, valid)
     found: list[tuple[Glow, int]] = []
@@ -101,7 +100,7 @@ def _of_integration(
         if glow is None:
             continue
         onset = int(filters.onset[glow.filter])
-        smallest = _LATENT if onset <= first_valid else _HIT
+        smallest = _LATENT if _is_early(onset, valid) else _HIT
         if max(glow.ellipse.a, glow.ellipse.b) < smallest:
             continue
         if not _is_believed(glow, min(threshold, THRESHOLD), residuals.frame):
@@ -112,6 +111,11 @@ def _of_integration(
     believed = [glow for glow, _ in found if _is_believed(glow, threshold, residuals.frame)]
     for glow in sorted(believed, key=lambda glow: -glow.significance):
         yield _shower(glow, integration, filters, correlation, valid)
+
+
+def _is_early(onset: int, valid: NDArray[np.bool_]) -> bool:
+    """Tell whether a glow is there from the first usable difference on: it may be older still."""
+    return bool(onset <= np.flatnonzero(valid)[0])
 
 
 def _is_believed(glow: Glow, threshold: float, frame: tuple[int, int]) -> bool:
@@ -179,9 +183,7 @@ def _shower(
     valid: NDArray[np.bool_],
 ) -> Shower:
     onset = int(filters.onset[glow.filter])
-    first_valid = int(np.flatnonzero(valid)[0])
-    # What is there from the first usable difference on may have begun any time before.
-    group = 0 if onset <= first_valid else onset + 1
+    group = 0 if _is_early(onset, valid) else onset + 1
     e = glow.ellipse
     return Shower(
         integration=integration,

@@ -15,10 +15,11 @@ from scipy.ndimage import binary_dilation
 from showermask.entry import Status, is_whole
 from showermask.exceptions import ExposureError, ShowermaskError
 from showermask.exposure import Exposure, Product
+from showermask.flagging import footprints, masked_pixels
 from showermask.frames import FrameReader
 from showermask.maskfile import write_mask
-from showermask.pixels import MaskImage, PixelRegion, Range, ranges_of
-from showermask.regionfile import RegionFile, read_regions, write_regions
+from showermask.pixels import MaskImage, PixelRegion, ranges_of
+from showermask.regionfile import read_regions_for, write_regions
 
 __all__ = ["FLAGS", "Persistence", "Rules", "propose_persistence", "saturated_pixels"]
 
@@ -218,15 +219,7 @@ def _is_earlier(one: _Taken, other: _Taken, rules: Rules) -> bool:
 
 
 def _propose(one: _Taken, earlier: Sequence[_Taken], rules: Rules) -> Persistence:
-    present = read_regions(one.regions) if one.regions.exists() else None
-    if present is not None:
-        present.check_fits(one.exposure)
-    before = present or RegionFile(
-        showers=(),
-        exposure=one.exposure.root,
-        shape=(*_four(one.exposure.shape),),
-        subarray=one.exposure.subarray,
-    )
+    before = read_regions_for(one.regions, one.exposure)
     left = np.zeros(one.exposure.frame, bool)
     sources: list[str] = []
     pixels = list(before.pixels)
@@ -239,7 +232,7 @@ def _propose(one: _Taken, earlier: Sequence[_Taken], rules: Rules) -> Persistenc
             sources.append(source.exposure.name)
         pixels = _merged(pixels, mask, source, one, rules, masks)
     after = replace(before, pixels=tuple(pixels), path=None, sha256=None)
-    is_new = after != before if present else bool(after.pixels)
+    is_new = after != before
     for name, mask in masks.items():
         write_mask(one.regions.parent / name, mask)
     if is_new:
@@ -270,16 +263,14 @@ def _merged(
     """
     frame = one.exposure.frame
     common = _common(source, one, rules)
-    wanted = {(region.x, region.y) for region in (_entry(common, x, y) for x, y in ranges_of(mask))}
+    wanted = set(ranges_of(mask))
     kept: list[PixelRegion] = []
     covered = np.zeros(frame, bool)
     for region in pixels:
         if not _is_of(region, source):
             kept.append(region)
             continue
-        box, inside = region.pixels(frame)
-        known = np.zeros(frame, bool)
-        known[box] = inside
+        known = masked_pixels(footprints([region], frame), frame)
         is_wanted = (region.x, region.y) in wanted or np.array_equal(known, mask)
         is_untouched = replace(region, x=0, y=0, mask=None) == common
         if is_wanted or not is_untouched:
@@ -287,7 +278,7 @@ def _merged(
             covered |= known
     ranges = list(ranges_of(mask & ~covered))
     if len(ranges) <= _MOST_RANGES:
-        return kept + [_entry(common, x, y) for x, y in ranges]
+        return kept + [replace(common, x=x, y=y) for x, y in ranges]
     stem = f"{one.exposure.name}_persistence_{source.exposure.name}"
     named = {region.mask for region in kept}
     name = next(n for n in _numbered(stem) if n not in named)
@@ -299,11 +290,6 @@ def _merged(
 def _numbered(stem: str) -> Iterator[str]:
     yield f"{stem}.fits"
     yield from (f"{stem}_{number}.fits" for number in count(2))
-
-
-def _four(shape: tuple[int, ...]) -> tuple[int, int, int, int]:
-    nints, ngroups, ny, nx = shape
-    return nints, ngroups, ny, nx
 
 
 def _seen_by(source: _Taken, one: _Taken) -> NDArray[np.bool_]:
@@ -330,10 +316,6 @@ def _common(source: _Taken, one: _Taken, rules: Rules) -> PixelRegion:
         comment=f"{_begin(source)}{after} s before",
         source=_SOURCE,
     )
-
-
-def _entry(common: PixelRegion, x: Range, y: Range) -> PixelRegion:
-    return replace(common, x=x, y=y)
 
 
 def _begin(source: _Taken) -> str:

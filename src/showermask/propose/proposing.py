@@ -12,7 +12,7 @@ from showermask.exposure import Exposure, Product
 from showermask.frames import FrameReader
 from showermask.propose.finder import MIN_GROUPS, find_candidates
 from showermask.propose.merging import merge_candidates
-from showermask.regionfile import SUFFIXES, RegionFile, read_regions, write_regions
+from showermask.regionfile import SUFFIXES, read_regions_for, write_regions
 from showermask.shower import Shower
 from showermask.worklist import find_work
 
@@ -147,13 +147,11 @@ def propose_showers(path: Path, regions: Path, *, threshold: float) -> Proposal:
     with FrameReader(path) as reader:
         exposure = reader.exposure
         group_time = _group_time(exposure, path)
-        present = read_regions(regions) if regions.exists() else None
-        if present is not None:
-            present.check_fits(exposure)
+        present = read_regions_for(regions, exposure)
         found = tuple(
             find_candidates(reader, exposure.frame, group_time=group_time, threshold=threshold)
         )
-    merged = merge_candidates(present or _new(exposure), found, group_time=group_time)
+    merged = merge_candidates(present, found, group_time=group_time)
     is_written = bool(merged.new or merged.gone)
     if is_written:
         write_regions(regions, replace(merged.regions, path=None, sha256=None))
@@ -192,13 +190,3 @@ def _group_time(exposure: Exposure, path: Path) -> float:
             f"{_LONGEST_GROUP:g} s"
         )
     return group_time
-
-
-def _new(exposure: Exposure) -> RegionFile:
-    nints, ngroups, ny, nx = exposure.shape
-    return RegionFile(
-        showers=(),
-        exposure=exposure.root,
-        shape=(nints, ngroups, ny, nx),
-        subarray=exposure.subarray,
-    )

@@ -47,8 +47,8 @@ class Residuals:
     weights : `numpy.ndarray`
         One over its variance, same shape; 0 where there is none.
     brightness : `numpy.ndarray`
-        Median difference of each bin, less the background, in units of the noise of one difference;
-        ``(ny / BIN, nx / BIN)``.
+        What each bin has in all of the ramp, less the background, in units of the noise of one
+        difference; ``(ny / BIN, nx / BIN)``.
     read_part : `numpy.ndarray`
         Part of the variance of each bin that reading makes, in units of that of a typical bin and 1
         at most, ``(ny / BIN, nx / BIN)``: noise of photons is not correlated in time.

@@ -39,7 +39,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from showermask.exceptions import ShowermaskError
 from showermask.exposure import Product, known_flags
-from showermask.flagging import footprints
+from showermask.flagging import footprints, masked_pixels
 from showermask.frames import FrameReader
 from showermask.pixels import PixelRegion
 from showermask.review.encoding import CODE_SCALE, LINEAR_MADS, compress, encode_frame
@@ -339,12 +339,12 @@ class _Api:
         entries += [mark.entry for mark in session.marks if mark.id == shown]
         if body.get("extra") is not None:
             entries.append(Shower.from_mapping(body["extra"]))
-        shape = reader.exposure.shape
-        masked = np.zeros(shape[-2:], bool)
-        for mark in footprints(entries, shape):
-            is_here = mark.groups.start <= group < mark.groups.stop
-            if mark.integration == integration and is_here:
-                masked[mark.box] |= mark.inside
+        here = [
+            mark
+            for mark in footprints(entries, reader.exposure.shape)
+            if mark.integration == integration and mark.groups.start <= group < mark.groups.stop
+        ]
+        masked = masked_pixels(here, reader.exposure.frame)
         return _packed(compress(np.packbits(masked, bitorder="little").tobytes()), {})
 
     def effect(self, body: Mapping[str, Any], number: int) -> Response:

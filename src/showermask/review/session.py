@@ -276,16 +276,13 @@ class ReviewSession:
         RegionFile
             What would be saved.
         """
-        shape = self.exposure.shape
         entries = [mark.entry for mark in (self.marks if marks is None else marks)]
-        return RegionFile(
+        empty = RegionFile.for_exposure(self.exposure)
+        return replace(
+            empty,
             showers=tuple(entry for entry in entries if isinstance(entry, Shower)),
             pixels=tuple(entry for entry in entries if isinstance(entry, PixelRegion)),
-            exposure=self.exposure.root,
-            shape=(shape[0], shape[1], shape[2], shape[3])
-            if len(shape) == 4
-            else (self._file.shape if self._file else None),
-            subarray=self.exposure.subarray,
+            shape=empty.shape or (self._file.shape if self._file else None),
             reviewer=self.reviewer_on_show or None,
             reviewed=datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
         )
@@ -334,12 +331,9 @@ class ReviewSession:
 
     def _check_fits(self, entry: Shower | PixelRegion) -> None:
         nints, ngroups = self.exposure.nints, self.exposure.ngroups
-        if isinstance(entry, PixelRegion):
-            if entry.mask is not None and entry.image is None:
-                raise RegionFileError("mask can't be named here; edit the region file")
-            misfits = entry.misfits(nints=nints, ngroups=ngroups, frame=self.exposure.frame)
-        else:
-            misfits = entry.misfits(nints=nints, ngroups=ngroups)
+        if isinstance(entry, PixelRegion) and entry.mask is not None and entry.image is None:
+            raise RegionFileError("mask can't be named here; edit the region file")
+        misfits = entry.misfits(nints=nints, ngroups=ngroups, frame=self.exposure.frame)
         RegionFileError.raise_if([f"{name} {text}" for name, text in misfits])
 
     def _change(self, marks: tuple[Mark, ...]) -> None:
