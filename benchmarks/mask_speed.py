@@ -14,7 +14,7 @@ from astropy.modeling.functional_models import Ellipse2D
 from numpy.typing import NDArray
 
 from showermask import Shower
-from showermask.flagging import footprints, measure, set_bits
+from showermask.flagging import flag_lone_groups, footprints, measure, set_bits
 
 FULL_FRAME = (1, 40, 1024, 1032)
 LRS_SERIES = (1000, 10, 416, 72)
@@ -41,10 +41,12 @@ def draw_showers(
 
 
 def mask(plane: NDArray[np.uint8], showers: list[Shower]) -> None:
-    """Mask as the step does: footprints, the count for the cap, the bits."""
+    """Mask as the step does: footprints, the count for the cap, the bits, the lone groups."""
     marks = footprints(showers, plane.shape)
+    bits = [5] * len(marks)
     measure(marks, plane.shape)
-    set_bits(plane, marks, [5] * len(marks))
+    set_bits(plane, marks, bits)
+    flag_lone_groups(plane, marks, bits)
 
 
 def mask_like_the_original(plane: NDArray[np.uint8], showers: list[Shower]) -> None:

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -236,8 +237,10 @@ class TestDropInPipeline:
         assert not np.any(np.isnan(second.data))
 
     def test_likely_leaves_nothing_unflagged(self, uncal, write):
-        """LIKELY makes NaN without DO_NOT_USE when one good group is left; ours flags them."""
-        only = Shower(integration=0, group=2, x=20, y=15, a=9, b=5, theta=30)
+        """LIKELY leaves NaN of two groups after a jump without DO_NOT_USE; ours flags them."""
+        only = Shower(integration=0, group=0, last_group=2, x=20, y=15, a=9, b=5, theta=30)
+        jump = replace(only, group=3, last_group=3, flags=("JUMP_DET",))
+        regions = str(write(only, jump, replace(only, group=5, last_group=None)))
         steps = {"ramp_fit": {"algorithm": "LIKELY"}, "jump": {"skip": True}}
         stock = Detector1Pipeline.call(
             str(uncal),
@@ -245,7 +248,7 @@ class TestDropInPipeline:
                 **steps,
                 "jump": {
                     "skip": True,
-                    "post_hooks": [ManualShowerMaskStep(region_file=str(write(only)))],
+                    "post_hooks": [ManualShowerMaskStep(region_file=regions)],
                 },
             },
             save_results=True,
@@ -253,7 +256,7 @@ class TestDropInPipeline:
         )
         rate = Detector1ShowersPipeline.call(
             str(uncal),
-            steps={**steps, "manual_shower_mask": {"region_file": str(write(only))}},
+            steps={**steps, "manual_shower_mask": {"region_file": regions}},
             save_results=True,
         )
         with (

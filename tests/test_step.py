@@ -4,11 +4,13 @@ import contextlib
 import hashlib
 import logging
 import shutil
+from dataclasses import replace
 from importlib import resources
 
 import numpy as np
 import pytest
 from astropy.io import fits
+from oracles import lone_groups
 from stdatamodels.jwst import datamodels
 from stpipe import Step
 
@@ -86,7 +88,11 @@ def test_each_row_of_the_model_table(write, shower, kind):
     mask = np.zeros(before.shape, bool)
     where = {"ramp": np.s_[0, 3:], "rateints": np.s_[0]}.get(kind, np.s_[...])
     mask[where] = inside(shower)
-    np.testing.assert_array_equal(getattr(result, plane), np.where(mask, before | BOTH, before))
+    expected = np.where(mask, before | BOTH, before)
+    if kind == "ramp":
+        for y, x in np.argwhere(inside(shower)):
+            expected[0, :, y, x] |= np.array(lone_groups(expected[0, :, y, x]), np.uint8)
+    np.testing.assert_array_equal(getattr(result, plane), expected)
     np.testing.assert_array_equal(getattr(model, plane), before)
     np.testing.assert_array_equal(result.data, model.data)
     assert getattr(result, plane).dtype == (np.uint8 if kind == "ramp" else np.uint32)
@@ -492,12 +498,17 @@ class TestProvenance:
         assert header["SHWMFILE"] == "regions.yaml"
         assert header["SHWMHASH"] == digest(path)[:16]
         assert (header["SHWMNSHW"], header["SHWMNPIX"]) == (1, pixels)
+        lone = header["SHWMNLON"]
+        assert (lone > 0) == (kind == "ramp")
+        counts = f"{pixels} pixels, and {lone} lone groups" if lone else f"{pixels} pixels"
         history = " ".join(header["HISTORY"])
-        assert f"masked 1 showers ({pixels} pixels) from regions.yaml" in history
+        assert f"masked 1 showers ({counts}) from regions.yaml" in history
 
-    def test_twice_is_once(self, saved, write, shower, tmp_path):
+    @pytest.mark.parametrize("group", [2, 3], ids=["lone groups", "no lone groups"])
+    def test_twice_is_once(self, saved, write, shower, tmp_path, group):
         """Applied again, from disk: the same pixels, keywords and HISTORY."""
-        region_file = str(write(shower, name="a_rather_long_name_of_a_region_file.yaml"))
+        mask = replace(shower, group=group)
+        region_file = str(write(mask, name="a_rather_long_name_of_a_region_file.yaml"))
         once = ManualShowerMaskStep.call(str(saved), region_file=region_file)
         once.save(str(tmp_path / "once.fits"))
         ManualShowerMaskStep.call("once.fits", region_file=region_file).save(

@@ -35,6 +35,7 @@ __all__ = [
     "check_coverage",
     "count_samples",
     "entries_of",
+    "flag_lone_groups",
     "footprints",
     "masked_pixels",
     "measure",
@@ -44,6 +45,9 @@ __all__ = [
 #: Both are needed: JUMP_DET keeps the mask visible in the rate's DQ, DO_NOT_USE keeps the masked
 #: groups out of the fit also where fewer than two usable groups come before the shower.
 DEFAULT_FLAGS = ("JUMP_DET", "DO_NOT_USE")
+
+#: The bits of a group DQ that decide which groups the ramp fit links to a slope.
+_DO_NOT_USE, _SATURATED, _JUMP_DET = 1, 2, 4
 
 #: The largest shower that the pipeline itself allows (radius 200 pixels) takes 12 % of a frame.
 MAX_MASKED_FRACTION = 0.5
@@ -294,6 +298,72 @@ def are_set(
         if np.any((window & value != value) & mark.inside):
             return False
     return True
+
+
+def flag_lone_groups(
+    plane: NDArray[np.uint8], marks: Sequence[Footprint], bits: Sequence[int]
+) -> int:
+    """OR DO_NOT_USE into the lone groups of the masked pixels of a ramp.
+
+    A usable group is lone where the ramp fit can link it to no neighbour: a link needs two groups
+    in a row without DO_NOT_USE and SATURATED, the later one without JUMP_DET. OLS_C takes the
+    counts of a lone group over the group time for a slope, which is wrong by the pedestal.
+
+    Parameters
+    ----------
+    plane : `numpy.ndarray`
+        Group DQ, ``(nints, ngroups, ny, nx)`` uint8, masked by `set_bits`. Modified in place.
+    marks : sequence of Footprint
+        As in `set_bits`.
+    bits : sequence of int
+        As in `set_bits`. Footprints whose bits lack DO_NOT_USE keep their groups in the fit, and
+        are left alone.
+
+    Returns
+    -------
+    int
+        Number of samples (pixels of single groups) that were flagged.
+
+    Notes
+    -----
+    No link is broken by it, so a second call flags nothing.
+    """
+    flagged = 0
+    for mark, value in zip(marks, bits, strict=True):
+        if value & _DO_NOT_USE and mark.inside.any():
+            window = plane[mark.integration, :, *mark.box]
+            # No link reaches across the mask: the groups before and after it are apart.
+            for part in (window[: mark.groups.start], window[mark.groups.stop :]):
+                flagged += _flag_lone_groups(part, mark.inside)
+    return flagged
+
+
+def _flag_lone_groups(dq: NDArray[np.uint8], inside: NDArray[np.bool_]) -> int:
+    """Flag the lone groups of ``(ngroups, rows, columns)`` in some pixels; return how many."""
+    unused = _DO_NOT_USE | _SATURATED
+    outside = np.where(inside, np.uint8(0), np.uint8(unused))
+    # MIRI ramps begin and end with groups that are not used at all.
+    while len(dq) and np.all((dq[0] | outside) & unused):
+        dq = dq[1:]
+    while len(dq) and np.all((dq[-1] | outside) & unused):
+        dq = dq[:-1]
+    if not len(dq):
+        return 0
+    suspects = inside
+    if len(dq) > 1:  # without any flag, neighbours are linked
+        suspects = inside & (np.bitwise_or.reduce(dq) & (unused | _JUMP_DET) != 0)
+    rows, columns = np.nonzero(suspects)
+    if not len(rows):
+        return 0
+    ramps = np.array([group[rows, columns] for group in dq])  # image by image: they lie far apart
+    usable = ramps & unused == 0
+    has_link = usable[1:] & usable[:-1] & (ramps[1:] & _JUMP_DET == 0)
+    lone = usable
+    lone[1:] &= ~has_link
+    lone[:-1] &= ~has_link
+    groups, pixels = np.nonzero(lone)
+    dq[groups, rows[pixels], columns[pixels]] |= _DO_NOT_USE
+    return len(groups)
 
 
 def measure(marks: Sequence[Footprint], shape: tuple[int, ...]) -> Coverage:

@@ -7,7 +7,7 @@ datamodel, so ASDF products carry them too.
 from __future__ import annotations
 
 import textwrap
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from showermask import __version__
@@ -19,6 +19,8 @@ __all__ = ["KEYWORDS", "STEP_NAME", "Provenance"]
 #: Name under which the step is recorded in ``meta.cal_step``.
 STEP_NAME = "manual_shower_mask"
 
+_LONE_GROUPS = "SHWMNLON"
+
 #: Keywords and their comments.
 KEYWORDS = {
     "S_SHWMSK": "Manual shower masking",
@@ -27,6 +29,7 @@ KEYWORDS = {
     "SHWMNSHW": "Number of masked showers",
     "SHWMNREG": "Number of masked pixel regions",
     "SHWMNPIX": "Number of masked pixels, all integrations",
+    _LONE_GROUPS: "Number of lone groups flagged with the mask",
 }
 
 _HISTORY_WIDTH = 72
@@ -48,6 +51,9 @@ class Provenance:
         Number of masked showers, and of pixel regions.
     pixels : int
         Number of distinct masked pixels, summed over integrations.
+    lone_groups : int
+        Number of groups that were flagged DO_NOT_USE in masked pixels because the mask, or what
+        was flagged before, left them without a usable neighbour.
     """
 
     status: str
@@ -56,9 +62,12 @@ class Provenance:
     showers: int = 0
     regions: int = 0
     pixels: int = 0
+    lone_groups: int = 0
 
     @classmethod
-    def of_mask(cls, regions: RegionFile, coverage: Coverage) -> Provenance:
+    def of_mask(
+        cls, regions: RegionFile, coverage: Coverage, *, lone_groups: int = 0
+    ) -> Provenance:
         """Return the record of a mask that was applied."""
         return cls(
             status="COMPLETE",
@@ -67,6 +76,7 @@ class Provenance:
             showers=coverage.showers,
             regions=coverage.regions,
             pixels=coverage.pixels,
+            lone_groups=lone_groups,
         )
 
     @classmethod
@@ -93,6 +103,7 @@ class Provenance:
             showers=found.get("SHWMNSHW", 0),
             regions=found.get("SHWMNREG", 0),
             pixels=found.get("SHWMNPIX", 0),
+            lone_groups=found.get(_LONE_GROUPS, 0),
         )
 
     def stamp(self, model: Any) -> None:
@@ -112,11 +123,21 @@ class Provenance:
         if self.status == "COMPLETE":
             _add_history(model, self._history())
 
-    def is_stamped(self, model: Any) -> bool:
-        """Tell whether a model already carries this record."""
-        wanted = self._keywords()
+    def is_of_same_mask(self, model: Any) -> bool:
+        """Tell whether a model carries the record of the same mask, whatever lone groups it had.
+
+        Lone groups are flagged once; a second run of the same mask finds none.
+        """
         present = {card[0]: card[1] for card in _primary_cards(model)}
-        return all(present.get(name) == value for name, value in wanted.items())
+        wanted = self._keywords()
+        return all(present.get(name) == wanted[name] for name in wanted if name != _LONE_GROUPS)
+
+    def added_to(self, model: Any) -> Provenance:
+        """Return the record of this run and of earlier runs of the same mask on a model."""
+        before = Provenance.of_model(model)
+        if before is None or not self.is_of_same_mask(model):
+            return self
+        return replace(self, lone_groups=self.lone_groups + before.lone_groups)
 
     def _keywords(self) -> dict[str, str | int]:
         if self.status != "COMPLETE":
@@ -128,13 +149,15 @@ class Provenance:
             "SHWMNSHW": self.showers,
             "SHWMNREG": self.regions,
             "SHWMNPIX": self.pixels,
+            _LONE_GROUPS: self.lone_groups,
         }
 
     def _history(self) -> str:
         regions = f" and {self.regions} pixel regions" if self.regions else ""
+        lone = f", and {self.lone_groups} lone groups" if self.lone_groups else ""
         return _ascii(
             f"showermask {__version__}: masked {self.showers} showers{regions} "
-            f"({self.pixels} pixels) "
+            f"({self.pixels} pixels{lone}) "
             f"from {self.region_file} (sha256 {(self.sha256 or '')[:16]})"
         )
 

@@ -24,6 +24,7 @@ from showermask.flagging import (
     bits_of_entry,
     check_coverage,
     entries_of,
+    flag_lone_groups,
     footprints,
     measure,
     set_bits,
@@ -148,14 +149,17 @@ class ManualShowerMaskStep(SavesWhole):
         bits = self._bits(regions, exposure, marks)
         coverage = measure(marks, exposure.shape)
         check_coverage(coverage, self.max_masked_fraction)
-        self.provenance = Provenance.of_mask(regions, coverage)
         plane = dq_plane(model, exposure)
-        self.was_up_to_date = self.provenance.is_stamped(model) and are_set(plane, marks, bits)
+        was_set = are_set(plane, marks, bits)
         set_bits(plane, marks, bits)
+        lone = flag_lone_groups(plane, marks, bits) if exposure.product is Product.RAMP else 0
+        record = Provenance.of_mask(regions, coverage, lone_groups=lone)
+        self.was_up_to_date = was_set and not lone and record.is_of_same_mask(model)
+        self.provenance = record.added_to(model)
         self.footprints = tuple(marks)
         self.provenance.stamp(model)
         log.info(
-            "%s: masked %d showers%s of %s, %d pixels, %.2f %% of the frame, in %s",
+            "%s: masked %d showers%s of %s, %d pixels, %.2f %% of the frame, in %s%s",
             exposure.name,
             coverage.showers,
             f" and {coverage.regions} pixel regions" if coverage.regions else "",
@@ -163,6 +167,7 @@ class ManualShowerMaskStep(SavesWhole):
             coverage.pixels,
             100 * coverage.fraction,
             exposure.product.plane,
+            f" and {lone} lone groups" if lone else "",
         )
         self._warn(regions, exposure, marks)
 
