@@ -42,18 +42,49 @@ class TestSynthetic:
         model.groupdq[:, :, 20, 20] |= 3
         return model
 
-    def test_nothing_masked(self, ramp):
-        """All arrays are those of ramp_fit's own rate."""
-        rate, rateints = RampFitStep.call(ramp)
-        assert_same_rate(rate_from_rateints(rateints), rate)
+    @pytest.mark.parametrize("algorithm", ["OLS_C", "LIKELY"])
+    def test_nothing_masked(self, ramp, algorithm):
+        """All arrays are those of ramp_fit's own rate, by the algorithm that the log tells."""
+        rate, rateints = RampFitStep.call(ramp, algorithm=algorithm)
+        assert_same_rate(rate_from_rateints(rateints, algorithm=algorithm), rate)
 
-    def test_whole_integrations_masked(self, ramp, write):
+    @pytest.mark.parametrize("algorithm", ["OLS_C", "LIKELY"])
+    @pytest.mark.parametrize("told_by", ["log", "rate beside the file", "rate"])
+    def test_algorithm(self, ramp, algorithm, told_by, tmp_path, caplog):
+        """The product's own log tells the algorithm of ramp_fit, else the rate that it made."""
+        rate, rateints = RampFitStep.call(ramp, algorithm=algorithm)
+        rateints.cal_logs = {}
+        if told_by == "log":
+            line = f"… - INFO - Using algorithm = {algorithm}"
+            rateints.cal_logs = {"calwebb_detector1": ["algorithm: joint", line, "more"]}
+            rebuilt = rate_from_rateints(rateints)
+        elif told_by == "rate":
+            rebuilt = rate_from_rateints(rateints, rate=rate)
+        else:
+            rate.save(str(tmp_path / "x_rate.fits"))
+            rateints.save(str(tmp_path / "x_rateints.fits"))
+            rebuilt = rate_from_rateints(tmp_path / "x_rateints.fits")
+        assert_same_rate(rebuilt, rate)
+        assert not caplog.messages or "combined as OLS_C" not in caplog.messages[-1]
+
+    def test_nothing_tells_the_algorithm(self, ramp, caplog):
+        """OLS_C is assumed, with a warning that says so."""
+        rate, rateints = RampFitStep.call(ramp)
+        rateints.meta.filename, rateints.cal_logs = "x_rateints.fits", {}
+        assert_same_rate(rate_from_rateints(rateints), rate)
+        assert any("x: neither its cal_logs" in text for text in caplog.messages), caplog.messages
+
+    @pytest.mark.parametrize("algorithm", ["OLS_C", "LIKELY"])
+    def test_whole_integrations_masked(self, ramp, write, algorithm):
         """Rate, read noise and flags are those of fitting the masked ramp again."""
         early = Shower(integration=2, group=0, x=20, y=15, a=9, b=5, theta=30)
         path = str(write(early, replace(early, integration=0, x=25.0)))
-        refitted, _ = RampFitStep.call(ManualShowerMaskStep.call(ramp, region_file=path))
-        _, rateints = RampFitStep.call(ramp)
-        rebuilt = rate_from_rateints(ManualShowerMaskStep.call(rateints, region_file=path))
+        masked = ManualShowerMaskStep.call(ramp, region_file=path)
+        refitted, _ = RampFitStep.call(masked, algorithm=algorithm)
+        _, rateints = RampFitStep.call(ramp, algorithm=algorithm)
+        rebuilt = rate_from_rateints(
+            ManualShowerMaskStep.call(rateints, region_file=path), algorithm=algorithm
+        )
         assert_same_rate(rebuilt, refitted, ("data", "var_rnoise"))
         assert rebuilt.meta.cal_step.manual_shower_mask == "COMPLETE"
 

@@ -18,7 +18,7 @@ from showermask.exposure import Exposure, Product, describe_file, known_flags
 from showermask.flagging import Footprint, bits_of
 from showermask.pipeline import Detector1ShowersPipeline, completed_steps
 from showermask.provenance import STEP_NAME, Provenance
-from showermask.rates import rate_from_rateints
+from showermask.rates import rate_beside, rate_from_rateints
 from showermask.step import ManualShowerMaskStep
 
 __all__ = ["Masked", "check_settings", "make_products"]
@@ -159,7 +159,7 @@ def make_products(
     model = step.run(str(path))
     try:
         if target == "rate" and kind == "rateints":
-            rate = rate_from_rateints(model)
+            rate = rate_from_rateints(model, rate=rate_beside(path))
             rate.save(str(folder / f"{exposure.root}_rate.fits"))
             rate.close()
     finally:
