@@ -713,6 +713,7 @@ class TestPreview:
             "jump",
             "2",
             "0",
+            str(np.count_nonzero(shower_mask(EARLY) | shower_mask(LATE))),
             str(early + late),
             f"{max(early, late) / (32 * 40):.3%}",
             f"{seconds:.1f}",

@@ -336,7 +336,7 @@ class TestToolList:
         assert main(["convert", "a.yaml", "list.txt", "--to", "tool"]) == 0
         assert Path("list.txt").read_text() == "[(31.5, 20.0, 9.0, 5.5, 30.0, 0, 12)]\n"
         out = capsys.readouterr().out
-        assert "not in list.txt: 1 showers that are not accepted" in out
+        assert "not in list.txt: 1 shower, not accepted" in out
         assert "not in list.txt: last groups" in out
 
     @pytest.mark.parametrize(

@@ -97,7 +97,8 @@ def test_counts_are_those_of_the_union(showers):
     coverage = measure(marks, RAMP)
     in_integrations = np.count_nonzero(mask.any(axis=1), axis=(1, 2))
     assert coverage.showers == len(showers)
-    assert coverage.pixels == in_integrations.sum()
+    assert coverage.pixels == np.count_nonzero(mask.any(axis=(0, 1)))
+    assert coverage.integration_pixels == in_integrations.sum()
     assert coverage.fraction == in_integrations.max() / (NY * NX)
     assert count_samples(marks, RAMP) == np.count_nonzero(mask)
 

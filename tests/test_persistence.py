@@ -166,9 +166,7 @@ class TestDithers:
         assert main(["propose", "--persistence", "."]) == 0
         assert main(["propose", "--persistence", ".", "--unsaturated-groups", "0"]) == 0
         assert not masked(SECOND).any()
-        assert (
-            f"{SECOND}: no persistence of earlier exposures; 1 entries" in capsys.readouterr().out
-        )
+        assert f"{SECOND}: no persistence of earlier exposures; 1 entry" in capsys.readouterr().out
 
     def test_a_rejected_mask_is_not_written_over(self, dithers):
         """What is new goes into another; twice is as once."""

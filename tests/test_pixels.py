@@ -82,7 +82,8 @@ class TestForms:
         shower = Shower(integration=0, group=0, x=7, y=3, a=1.2, b=1.2, theta=0)
         coverage = measure(footprints([*regions, shower], (2, 6, *FRAME)), (2, 6, *FRAME))
         assert (coverage.showers, coverage.regions) == (1, 2)
-        assert coverage.pixels == 2 * (16 + 20 - 1)
+        assert coverage.pixels == 16 + 20 - 1
+        assert coverage.integration_pixels == 2 * (16 + 20 - 1)
 
     @pytest.mark.parametrize(
         ("text", "problem"),
@@ -285,6 +286,20 @@ class TestStep:
         second = ManualShowerMaskStep.call("x_jump.fits", region_file=path)
         assert (second.groupdq & BOTH == BOTH).sum() < (first.groupdq & BOTH == BOTH).sum()
 
+    def test_a_mask_that_changed_unseen(self, folder):
+        """A mask of the same size and time is read anew, and its own hash is recorded."""
+        path = written("- {mask: hot.fits}\n")
+        before = (folder / "hot.fits").stat()
+        first = read_regions(path)
+        one = np.zeros(FRAME, bool)
+        one[12, 1] = True
+        write_mask(folder / "hot.fits", one)
+        os.utime(folder / "hot.fits", ns=(before.st_atime_ns, before.st_mtime_ns))
+        assert (folder / "hot.fits").stat().st_size == before.st_size
+        second = read_regions(path)
+        assert second.pixels[0].image.inside.sum() == 1
+        assert second.fingerprint != first.fingerprint
+
 
 class TestAround:
     """The commands know pixels."""
@@ -298,7 +313,7 @@ class TestAround:
         assert "  0    1  2-end        16       4 of 6" in out
         assert "x 7, y all" in out
         assert "  1  all  0-end         7       6 of 6" in out
-        assert "total of 2: 27 pixels" in out
+        assert "total of 2: 20 pixels (27 in all integrations)" in out
 
     def test_batch_and_report(self, folder, capsys):
         """A changed mask is done again; the page tells of each region."""
@@ -329,7 +344,7 @@ class TestAround:
             "hot.fits",
             "x 2 to 3, y 4",
             "fine",
-            "0 showers, 1 pixel regions",
+            "0 showers, 1 pixel region, 32 pixels in all integrations",
         ):
             assert text in page
 

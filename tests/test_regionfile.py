@@ -56,7 +56,7 @@ showers = st.builds(
     y=numbers,
     a=axes,
     b=axes,
-    theta=numbers,
+    theta=st.floats(-1e6, 1e6),
     status=st.sampled_from(list(Status)),
     flags=st.none() | st.lists(st.sampled_from(["JUMP_DET", "HOT"]), min_size=1).map(tuple),
     comment=st.none() | texts,

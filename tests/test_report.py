@@ -19,6 +19,7 @@ from showermask.flagging import footprints
 from showermask.frames import FrameReader
 from showermask.report.cutouts import RateSource, cut_out
 from showermask.report.pictures import Scale, draw_flags, draw_image
+from showermask.slopes import MaskedPlaces
 
 ROOT = "jw00001001001_02101_00001_mirimage"
 LATE = Shower(integration=0, group=5, x=28, y=20, a=6, b=4, theta=30, comment="<i>late</i> & faint")
@@ -44,7 +45,9 @@ def cutout_of(path, shower, masked, rates=None):
     with FrameReader(path) as reader:
         shape = reader.exposure.shape
         (mark,) = footprints([shower], shape)
-        return cut_out(reader, mark, 5, footprints(masked, shape), rates or RateSource())
+        marks = footprints(masked, shape)
+        places = MaskedPlaces(marks, [5] * len(marks))
+        return cut_out(reader, mark, places, rates or RateSource())
 
 
 def at(cutout, name, x, y):

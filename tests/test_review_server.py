@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import urllib.error
 import urllib.request
 from dataclasses import replace
 from pathlib import Path
@@ -251,7 +252,7 @@ class TestReview:
         assert (regions.showers, regions.reviewer) == ((shower,), "B. Name")
         answer = client.post("/api/exposures/0/apply").json()
         assert answer["product"] == "x_jump_showermask.fits"
-        assert "masked 1 showers" in answer["log"][0]
+        assert "masked 1 shower" in answer["log"][0]
         assert (jump.parent / answer["product"]).exists()
 
     def test_two_tabs(self, client, entry):
@@ -396,13 +397,38 @@ class TestCommand:
         assert "Traceback" not in done.stderr
 
     def test_one_process_for_a_region_file(self, start, jump):
-        """A second review of the same exposure would share its draft; it is told so."""
-        start(jump)
+        """Two may look at an exposure, but one has unsaved changes; the other is told so."""
+        shower = {"integration": 0, "group": 3, "x": 20, "y": 15, "a": 9, "b": 5, "theta": 30}
+
+        def change(url, kind, **body):
+            address, _, token = url.partition("/#token=")
+            request = urllib.request.Request(
+                f"{address}/api/exposures/0/{kind}",
+                data=json.dumps(body).encode(),
+                headers={TOKEN_HEADER: token},
+            )
+            try:
+                with urllib.request.urlopen(request) as answer:
+                    return answer.status, ""
+            except urllib.error.HTTPError as error:
+                return error.code, json.load(error)["error"]
+
+        _, first = start(jump)
+        _, second = start(jump)
+        assert change(second, "change", change="reload") == (200, "")
+        assert change(first, "change", change="add", shower=shower) == (200, "")
+        status, error = change(second, "change", change="add", shower=shower)
+        assert status == 422
+        assert "is under review in another process of yours" in error
         done = subprocess.run(
             [COMMAND, "review", "--no-browser", jump], capture_output=True, text=True, timeout=30
         )
         assert done.returncode == 1
         assert "is under review in another process of yours" in done.stderr
+        assert change(first, "save") == (200, "")
+        assert not list(jump.parent.glob(".*"))
+        assert change(second, "change", change="reload") == (200, "")
+        assert change(second, "change", change="remove", id=0) == (200, "")
 
     def test_a_port_that_is_taken(self, start, jump):
         """A second server on the same port says so."""

@@ -125,7 +125,9 @@ def test_only_accepted_showers_are_applied(ramp, write, shower, messages):
     ]
     result = ManualShowerMaskStep.call(ramp, region_file=str(write(*others)))
     np.testing.assert_array_equal(result.groupdq, ramp.groupdq)
-    assert any("1 candidates are not applied" in message for message in messages())
+    assert any(
+        "1 candidate is not applied; accept or reject it" in message for message in messages()
+    )
 
 
 def test_showers_may_name_their_flags(write, shower):
@@ -500,9 +502,9 @@ class TestProvenance:
         assert (header["SHWMNSHW"], header["SHWMNPIX"]) == (1, pixels)
         lone = header["SHWMNLON"]
         assert (lone > 0) == (kind == "ramp")
-        counts = f"{pixels} pixels, and {lone} lone groups" if lone else f"{pixels} pixels"
+        counts = f"{pixels} pixels and {lone} lone groups" if lone else f"{pixels} pixels"
         history = " ".join(header["HISTORY"])
-        assert f"masked 1 showers ({counts}) from regions.yaml" in history
+        assert f"masked 1 shower ({counts}) from regions.yaml" in history
 
     @pytest.mark.parametrize("group", [2, 3], ids=["lone groups", "no lone groups"])
     def test_twice_is_once(self, saved, write, shower, tmp_path, group):

@@ -20,8 +20,10 @@ SOURCE = Path(showermask.__file__).parent
 
 #: What each module may import of ours; a module is above those that it may import.
 LAYERS = [
+    {"messages"},
     {"exceptions", "logs"},
-    {"atomic", "commentedyaml", "ellipse", "entry", "exposure", "regionschema", "strictyaml"},
+    {"commentedyaml", "ellipse", "entry", "exposure", "files", "strictyaml"},
+    {"regionschema"},
     {"pixels", "propose.differences", "propose.extent", "propose.filters", "shower"},
     {"maskfile"},
     {"flagging", "propose.drifts", "regionfile", "synthetic.crds_cache"},

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from showermask.entry import Entry, Status
+from showermask.exceptions import FlagError, RegionFileError
 from showermask.exposure import Exposure, Product, known_flags
 from showermask.flagging import (
     MAX_MASKED_FRACTION,
     Footprint,
+    advice_outside,
     bits_of_entry,
     check_coverage,
     footprints,
@@ -18,7 +20,7 @@ from showermask.pixels import PixelRegion
 from showermask.regionfile import RegionFile
 from showermask.shower import Shower
 
-__all__ = ["describe_mask", "describe_regions"]
+__all__ = ["check_flag_names", "describe_mask", "describe_regions"]
 
 _ELLIPSE = "     x       y       a       b   theta"
 
@@ -45,6 +47,8 @@ def describe_regions(regions: RegionFile) -> Iterator[str]:
     yield f"{regions.name}: valid; {'; '.join(counts)}"
     if regions.candidates:
         yield f"{regions.name}: candidates are not applied; accept or reject them"
+    for first, other in regions.repeated():
+        yield f"{regions.name}: {other} says the same as {first}; remove one of them"
 
 
 def describe_mask(regions: RegionFile, exposure: Exposure) -> Iterator[str]:
@@ -70,13 +74,15 @@ def describe_mask(regions: RegionFile, exposure: Exposure) -> Iterator[str]:
         When an entry names a flag that the exposure does not have.
     MaskTooLargeError
         After the table, when the step would refuse the mask for its size.
+    RegionFileError
+        After the table, when accepted entries cover no pixel of the frame.
     """
     regions.check_fits(exposure)
     _check_flags(regions, exposure)
     marks = footprints(regions.accepted, exposure.shape)
+    mark_of = {id(mark.entry): mark for mark in marks}
     raw = ", raw: for the step inside calwebb_detector1" if exposure.is_raw else ""
     yield f"{exposure.name}: {exposure.product.value} of shape {exposure.shape}{raw}"
-    mark_of = {id(mark.entry): mark for mark in marks}
     showers = [(i, entry) for i, entry in enumerate(regions.showers) if entry.is_accepted]
     pixels = [(i, entry) for i, entry in enumerate(regions.pixels) if entry.is_accepted]
     if showers or not pixels:
@@ -101,16 +107,69 @@ def describe_mask(regions: RegionFile, exposure: Exposure) -> Iterator[str]:
     yield ""
     loss = Loss.of_marks(marks, exposure)
     yield (
-        f"total of {loss.showers + loss.regions}: {loss.pixels} pixels, "
+        f"total of {loss.showers + loss.regions}: {loss.pixels_text()}, "
         f"at most {loss.fraction:.2%} of a frame, {loss.samples:.3%} of all {_samples_of(exposure)}"
     )
     check_coverage(loss, MAX_MASKED_FRACTION)
+    _check_inside(regions, exposure, mark_of)
+
+
+def check_flag_names(regions: RegionFile) -> None:
+    """Refuse flags that no plane of any product has, in entries that are or may be masked.
+
+    Parameters
+    ----------
+    regions : RegionFile
+        The region file.
+
+    Raises
+    ------
+    FlagError
+        With each of them.
+    """
+    every = {**known_flags(Product.IMAGE), **known_flags(Product.RAMP)}
+    FlagError.raise_if(
+        [
+            f"{regions.name}: {regions.place(entry)}.flags: {problem}"
+            for entry in (*regions.accepted, *regions.candidates)
+            for problem in _flag_problems(entry, every, every, "planes of ramps and rates")
+        ]
+    )
 
 
 def _check_flags(regions: RegionFile, exposure: Exposure) -> None:
-    for entry in regions.accepted:
-        plane = f"{regions.name}: {exposure.product.plane}"
-        bits_of_entry(entry, known_flags(exposure.product), known_flags(Product.IMAGE), plane)
+    known, every = known_flags(exposure.product), known_flags(Product.IMAGE)
+    FlagError.raise_if(
+        [
+            f"{regions.name}: {regions.place(entry)}.flags: {problem}"
+            for entry in regions.accepted
+            for problem in _flag_problems(entry, known, every, exposure.product.plane)
+        ]
+    )
+
+
+def _flag_problems(
+    entry: Shower | PixelRegion, known: Mapping[str, int], every: Mapping[str, int], plane: str
+) -> tuple[str, ...]:
+    try:
+        bits_of_entry(entry, known, every, plane)
+    except FlagError as error:
+        return error.problems
+    return ()
+
+
+def _check_inside(
+    regions: RegionFile, exposure: Exposure, mark_of: Mapping[int, Footprint]
+) -> None:
+    """Refuse accepted entries that cover no pixel of the frame."""
+    RegionFileError.raise_if(
+        [
+            f"{regions.name}: {regions.place(entry)} covers no pixel of the frame "
+            f"({entry.place}); {advice_outside(entry, exposure)}"
+            for entry in regions.accepted
+            if not mark_of[id(entry)].pixels
+        ]
+    )
 
 
 def _count(entries: Sequence[Entry], status: Status) -> int:
@@ -137,7 +196,7 @@ def _groups_lost(mark: Footprint, exposure: Exposure) -> str:
 
 def _remark(mark: Footprint, exposure: Exposure) -> str:
     if not mark.pixels:
-        return "  outside the frame"
+        return "  covers no pixel"
     if exposure.product is not Product.RAMP or exposure.ngroups is None:
         return ""
     left = has_rate_left(mark.groups, exposure.ngroups)

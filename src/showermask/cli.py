@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import argparse
 import io
+import math
+import re
 import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TextIO
 
 from showermask import __version__
 from showermask.exceptions import ShowermaskError
 from showermask.exposure import PRODUCT_KINDS, product_root
+from showermask.messages import printable
 
 __all__ = ["main"]
+
+_THRESHOLD = 6.0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -39,18 +45,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
             sys.stdout.flush()
     except ShowermaskError as error:
         for problem in error.problems:
-            print(f"showermask: {problem}", file=sys.stderr)
+            _say(f"showermask: {problem}", file=sys.stderr)
         return 1
     except BrokenPipeError:  # the reader, such as head, has seen enough
         sys.stderr.close()
         return 1
     except OSError as error:
-        print(f"showermask: {error}", file=sys.stderr)
+        _say(f"showermask: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("showermask: interrupted", file=sys.stderr)
         return 130
     return code
+
+
+def _say(line: str, *, file: TextIO | None = None) -> None:
+    """Print a line at once; what others have written into it can't steer the terminal."""
+    print(printable(line), file=file, flush=True)
 
 
 def _parse(arguments: list[str]) -> argparse.Namespace:
@@ -109,16 +120,18 @@ def _add_check(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def _check(options: argparse.Namespace) -> int:
-    from showermask.check import describe_mask, describe_regions
+    from showermask.check import check_flag_names, describe_mask, describe_regions
     from showermask.exposure import describe_file
     from showermask.regionfile import read_regions
 
     regions = read_regions(options.regions)
+    if options.exposure is None:
+        check_flag_names(regions)
     for line in describe_regions(regions):
-        print(line)
+        _say(line)
     if options.exposure is not None:
         for line in describe_mask(regions, describe_file(options.exposure)):
-            print(line)
+            _say(line)
     return 0
 
 
@@ -148,8 +161,7 @@ def _add_propose(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "--threshold",
         metavar="S/N",
         type=_above_zero,
-        default=6.0,
-        help="signal-to-noise ratio from which on a glow is proposed (default: %(default)s)",
+        help=f"signal-to-noise ratio from which on a glow is proposed (default: {_THRESHOLD})",
     )
     persistence = command.add_argument_group(
         "persistence",
@@ -161,16 +173,13 @@ def _add_propose(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "--unsaturated-groups",
         metavar="N",
         type=_whole,
-        default=3,
-        help="most groups in which such a pixel is not saturated, and fewer than half "
-        "(default: %(default)s)",
+        help="most groups in which such a pixel is not saturated, and fewer than half (default: 3)",
     )
     persistence.add_argument(
         "--grow",
         metavar="N",
         type=_whole,
-        default=0,
-        help="pixels to grow them by (default: %(default)s)",
+        help="pixels to grow them by (default: 0)",
     )
     persistence.add_argument(
         "--time-limit",
@@ -183,24 +192,42 @@ def _add_propose(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         action="store_true",
         help="for the review; without it they are accepted",
     )
-    command.set_defaults(run=_propose)
+    command.set_defaults(run=_propose, parser=command)
 
 
 def _above_zero(text: str) -> float:
-    value = float(text)
-    if not 0 < value < float("inf"):
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value < math.inf:
         raise argparse.ArgumentTypeError(f"is {text}, expected a number above 0")
     return value
 
 
 def _whole(text: str) -> int:
-    value = int(text)
-    if value < 0:
-        raise argparse.ArgumentTypeError(f"is {text}, expected 0 or more")
-    return value
+    if not re.fullmatch(r"\d{1,9}", text, re.ASCII):
+        raise argparse.ArgumentTypeError(f"is {text}, expected a whole number, 0 or more")
+    return int(text)
+
+
+def _check_propose_options(options: argparse.Namespace) -> None:
+    """Refuse options that the other way to propose has."""
+    given = {
+        "--unsaturated-groups": options.unsaturated_groups,
+        "--grow": options.grow,
+        "--time-limit": options.time_limit,
+        "--as-candidates": options.as_candidates or None,
+    }
+    foreign = [name for name, value in given.items() if value is not None]
+    if foreign and not options.persistence:
+        options.parser.error(f"{', '.join(foreign)}: only for --persistence; add it, or leave out")
+    if options.persistence and options.threshold is not None:
+        options.parser.error("--threshold: not for --persistence, which looks for no showers")
 
 
 def _propose(options: argparse.Namespace) -> int:
+    _check_propose_options(options)
     from showermask.propose.proposing import find_ramps, propose_showers
 
     work, failed = find_ramps(options.exposures, options.output_dir)
@@ -209,13 +236,13 @@ def _propose(options: argparse.Namespace) -> int:
         work = []
     for path, regions in work:
         try:
-            proposal = propose_showers(path, regions, threshold=options.threshold)
+            proposal = propose_showers(path, regions, threshold=options.threshold or _THRESHOLD)
         except ShowermaskError as error:  # the others may be better
             failed += error.problems
         else:
-            print(proposal.describe(), flush=True)
+            _say(proposal.describe())
     for problem in failed:
-        print(f"showermask: {problem}", file=sys.stderr)
+        _say(f"showermask: {problem}", file=sys.stderr)
     return 1 if failed else 0
 
 
@@ -224,14 +251,14 @@ def _propose_persistence(work: list[tuple[Path, Path]], options: argparse.Namesp
     from showermask.propose.persistence import Rules, propose_persistence
 
     rules = Rules(
-        unsaturated_groups=options.unsaturated_groups,
-        grow=options.grow,
+        unsaturated_groups=3 if options.unsaturated_groups is None else options.unsaturated_groups,
+        grow=options.grow or 0,
         time_limit=options.time_limit,
         status=Status.CANDIDATE if options.as_candidates else Status.ACCEPTED,
     )
     done, problems = propose_persistence(work, rules)
     for result in done:
-        print(result.describe(), flush=True)
+        _say(result.describe())
     return problems
 
 
@@ -256,7 +283,7 @@ def _add_review(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         "--reviewer", metavar="NAME", default="", help="name to write into the region file"
     )
     command.add_argument(
-        "--port", type=int, default=0, help="port on 127.0.0.1 (default: a free one)"
+        "--port", type=_port, default=0, help="port on 127.0.0.1 (default: a free one)"
     )
     command.add_argument(
         "--no-browser", action="store_true", help="only print the address, open no browser"
@@ -277,6 +304,13 @@ def _add_review(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     command.set_defaults(run=_review)
 
 
+def _port(text: str) -> int:
+    value = _whole(text)
+    if value > 65535:
+        raise argparse.ArgumentTypeError(f"is {text}, expected a port, 0 to 65535")
+    return value
+
+
 def _review(options: argparse.Namespace) -> int:
     from showermask.review.server import Review, serve
     from showermask.worklist import find_work
@@ -291,7 +325,7 @@ def _review(options: argparse.Namespace) -> int:
         base_url=options.base_url,
         open_browser=not options.no_browser,
         allowed_hosts=tuple(options.allow_host),
-        announce=lambda line: print(line, flush=True),
+        announce=_say,
     )
     return 0
 
@@ -375,7 +409,7 @@ def _batch(options: argparse.Namespace) -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     summary = run_batch(request, Progress())
     for line in summary.describe():
-        print(line)
+        _say(line)
     return 0 if summary.is_good else 1
 
 
@@ -445,7 +479,7 @@ def _convert(options: argparse.Namespace) -> int:
         target_kind=options.target_kind,
     )
     for line in converted.describe():
-        print(line)
+        _say(line)
     return 0
 
 
@@ -474,7 +508,7 @@ def _add_report(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     command.add_argument(
         "--pictures",
         metavar="N",
-        type=int,
+        type=_whole,
         default=500,
         help="show at most this many showers in pictures (default: %(default)s)",
     )
@@ -493,13 +527,13 @@ def _report(options: argparse.Namespace) -> int:
         exposure, regions = options.one
         target = options.output or Path(f"{product_root(exposure)}_showers.html")
         report_exposure(exposure, regions, target, pictures=options.pictures)
-    print(target)
+    _say(str(target))
     return 0
 
 
 def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not a number of processes, 1 or more")
+    if not re.fullmatch(r"[1-9]\d{0,3}", text, re.ASCII):
+        raise argparse.ArgumentTypeError(f"is {text}, expected a number of processes, 1 or more")
     return int(text)
 
 
@@ -526,5 +560,5 @@ def _demo(options: argparse.Namespace) -> int:
     from showermask.demo import run_demo
 
     for line in run_demo(options.folder):
-        print(line)
+        _say(line)
     return 0

@@ -71,7 +71,7 @@ def updated(text: str, tree: Mapping[str, Any], *, lists: Sequence[str]) -> str:
     if not text.endswith("\n"):
         text += "\n"
     present = _find_lists(text, lists)
-    lines = text.splitlines(keepends=True)
+    lines = _lines(text)
     for found in reversed(present):
         if found.key not in tree:  # what is left of the file stays, its comments too
             del lines[found.line : found.end]
@@ -83,7 +83,7 @@ def updated(text: str, tree: Mapping[str, Any], *, lists: Sequence[str]) -> str:
     text = _dump(_update_mapping(_load("".join(lines)), rest))
     known = {found.key: found for found in present}
     out = []
-    for line in text.splitlines(keepends=True):
+    for line in _lines(text):
         key = line.partition(":")[0]
         if key in lists and tree[key]:
             out.append(line.replace(" []", "", 1))
@@ -93,9 +93,14 @@ def updated(text: str, tree: Mapping[str, Any], *, lists: Sequence[str]) -> str:
     return "".join(out)
 
 
+def _lines(text: str) -> list[str]:
+    """Return the lines of a text with their ends; only a line feed ends one."""
+    return list(StringIO(text, newline="\n"))
+
+
 def _find_lists(text: str, lists: Sequence[str]) -> list[_List]:
     """Find the entries of lists in a text, in the order of the text."""
-    lines = text.splitlines(keepends=True)
+    lines = _lines(text)
     found = []
     root = yaml.compose(text, yaml.SafeLoader)
     values = yaml.safe_load(text)
@@ -144,7 +149,7 @@ def _chunks(present: _List | None, entries: Sequence[Mapping[str, Any]]) -> list
 
 def _indented(text: str, columns: int) -> str:
     """Return lines moved to the right, or to the left as far as they are empty there."""
-    lines = text.splitlines(keepends=True)
+    lines = _lines(text)
     if columns >= 0:
         return "".join(" " * columns + line if line.strip() else line for line in lines)
     return "".join(line[min(-columns, len(line) - len(line.lstrip(" "))) :] for line in lines)

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from showermask.atomic import whole_file
 from showermask.exceptions import OutputError
+from showermask.files import atomic_write
 from showermask.flagging import footprints, set_bits
 from showermask.regionfile import RegionFile, write_regions
 from showermask.shower import Shower
@@ -150,7 +150,7 @@ def _fit(name: str, ramp_path: Path, regions_path: Path, folder: Path) -> _Fit:
 
 
 def _save(model: Any, path: Path) -> None:
-    with whole_file(path) as draft:
+    with atomic_write(path) as draft:
         model.save(str(draft))
 
 
@@ -229,7 +229,7 @@ def _draw(ramp: NDArray[np.float32], fits: dict[str, _Fit], path: Path) -> None:
     panels[0].set_ylabel("y (row)")
     bar = figure.colorbar(ScalarMappable(norm, "viridis"), ax=panels, fraction=0.02, pad=0.01)
     bar.set_label(f"rate, DN/s (truth {_BUILDER.rate:g}; grey: flagged)")
-    with whole_file(path) as draft:
+    with atomic_write(path) as draft:
         canvas.print_png(str(draft))
 
 

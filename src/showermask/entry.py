@@ -67,6 +67,9 @@ class Entry:
         Entry
             The entry.
         """
+        known = {field.name for field in fields(cls) if field.compare}  # type: ignore[arg-type]  # the classes below are dataclasses
+        unknown = [str(key)[:60] for key in mapping if key not in known]
+        cls._ERROR.raise_if([f"{key} is not a known key" for key in unknown])
         return cls(**mapping)
 
     def to_mapping(self) -> dict[str, Any]:

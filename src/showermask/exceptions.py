@@ -9,12 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from showermask.messages import printable
+
 __all__ = [
     "ConvertError",
     "EngineError",
     "EntryError",
     "ExposureError",
     "FlagError",
+    "LockedError",
     "MaskTooLargeError",
     "OutputError",
     "PixelsError",
@@ -30,7 +33,8 @@ class ShowermaskError(ValueError):
     Parameters
     ----------
     *problems : str
-        One sentence each; all that were found.
+        One sentence each; all that were found. Each is kept on one line, without control
+        characters.
 
     Attributes
     ----------
@@ -39,8 +43,8 @@ class ShowermaskError(ValueError):
     """
 
     def __init__(self, *problems: str) -> None:
-        super().__init__(*problems)
-        self.problems: tuple[str, ...] = problems
+        self.problems: tuple[str, ...] = tuple(printable(problem) for problem in problems)
+        super().__init__(*self.problems)
 
     def __str__(self) -> str:
         return "\n".join(self.problems)
@@ -86,6 +90,22 @@ class ConvertError(ShowermaskError):
 
 class OutputError(ShowermaskError):
     """An output that would overwrite an input, or can't be written."""
+
+
+class LockedError(OutputError):
+    """Something that another process is at work on.
+
+    Parameters
+    ----------
+    *problems : str
+        One sentence each.
+    by : str, optional
+        Who that is, in brackets; empty where it is not known.
+    """
+
+    def __init__(self, *problems: str, by: str = "") -> None:
+        super().__init__(*problems)
+        self.by = by
 
 
 class EngineError(ShowermaskError):

@@ -28,6 +28,7 @@ __all__ = [
     "known_flags",
     "product_kind",
     "product_root",
+    "product_stem",
 ]
 
 #: Suffix of the files that the step writes.
@@ -87,6 +88,7 @@ _KEYWORDS = {
 _FITS_ERRORS = (OSError, ValueError, TypeError, AttributeError, KeyError, IndexError)
 
 _DMS_ROOT = re.compile(r"jw\d{11}_[0-9a-z]{5}_\d{5}(?:-seg\d{3})?_[0-9a-z]+")
+_COMPRESSED = re.compile(r"\.fits\.(?:gz|bz2)$", re.IGNORECASE)
 _SUFFIX = re.compile(
     r"(?:_(?:uncal|ramp|jump|rate|rateints|cal|calints|crf|crfints|bsub|bsubints"
     rf"|{PRODUCT_SUFFIX}))+$"
@@ -213,7 +215,7 @@ def describe_file(path: str | os.PathLike[str]) -> Exposure:
             primary = hdus[0].header
             science = hdus["SCI"] if "SCI" in hdus else None  # noqa: SIM401  # an HDUList has no get
             shape = None if science is None else tuple(science.shape)
-            model_type = primary.get("DATAMODL") or _guessed_model_type(hdus, shape)
+            model_type = _model_type(hdus, shape)
             values = {name: primary.get(key) for name, key in _KEYWORDS.items()}
     except (*_FITS_ERRORS, fits.VerifyError) as error:
         raise _unreadable(file, error) from error
@@ -341,9 +343,26 @@ def product_root(filename: str | os.PathLike[str]) -> str:
     str
         Such as ``jw01517179001_02201_00001_mirimage``.
     """
-    stem = Path(filename).stem
+    stem = product_stem(filename)
     standard = _DMS_ROOT.match(stem)
     return standard.group() if standard else _SUFFIX.sub("", stem)
+
+
+def product_stem(filename: str | os.PathLike[str]) -> str:
+    """Return a file name without its extension, ``.fits.gz`` included.
+
+    Parameters
+    ----------
+    filename : path-like
+        Such as ``x_jump.fits.gz``.
+
+    Returns
+    -------
+    str
+        Such as ``x_jump``.
+    """
+    file = Path(filename)
+    return Path(file.stem).stem if _COMPRESSED.search(file.name) else file.stem
 
 
 def _describe(
@@ -367,6 +386,8 @@ def _describe(
         raise ExposureError(f"{name}: has no science array, {_TAKEN}")
     if product is None or shape is None:
         raise ExposureError(f"{name}: is a {model_type}, {_TAKEN}")
+    if not all(shape):
+        raise ExposureError(f"{name}: has no pixels (shape {shape}), {_TAKEN}")
     if resampled == "COMPLETE":
         raise ExposureError(f"{name}: is resampled onto the sky, {_TAKEN}")
     if num_superstripe:
@@ -375,7 +396,7 @@ def _describe(
         raise ExposureError(f"{name}: a {model_type} with {len(shape)} axes, {_TAKEN}")
     # Raw ramps without a model type open as calibrated ones, so the name on disk has to tell. In a
     # pipeline the header's name says uncal all along, and tells nothing.
-    is_raw = model_type == "Level1bModel" or (is_file and name.endswith("_uncal.fits"))
+    is_raw = model_type == "Level1bModel" or (is_file and product_stem(name).endswith("_uncal"))
     return Exposure(
         root=product_root(filename) if filename else None,
         product=product,
@@ -405,12 +426,34 @@ def _count(value: Any) -> int | None:
     return value if is_count else None
 
 
+def _model_type(hdus: Any, shape: tuple[int, ...] | None) -> str:
+    """Return the class that `stdatamodels.jwst.datamodels.open` takes for a file.
+
+    It guesses where the file names none, or one that it does not know.
+    """
+    named = hdus[0].header.get("DATAMODL")
+    if named in _PRODUCTS or _is_model_type(named):
+        return str(named)
+    guessed = _guessed_model_type(hdus, shape)
+    return guessed if named is None or guessed in _PRODUCTS else f"{guessed} (DATAMODL is {named})"
+
+
+def _is_model_type(name: Any) -> bool:
+    if not isinstance(name, str):
+        return False
+    from stdatamodels.jwst import datamodels
+
+    return isinstance(getattr(datamodels, name, None), type)
+
+
 def _guessed_model_type(hdus: Any, shape: tuple[int, ...] | None) -> str:
     """Guess as `stdatamodels.jwst.datamodels.open` does for a file without DATAMODL."""
     if shape is None:
         return "file without a SCI extension"
     if len(shape) == 4 and "DQ" not in hdus:
         return "RampModel"
+    if "REFTYPE" in hdus[0].header:
+        return "reference file"
     if len(shape) == 2 and ("SCI", 2) in hdus:
         return "MultiSlitModel"
     return {2: "ImageModel", 3: "CubeModel"}.get(len(shape), "QuadModel")

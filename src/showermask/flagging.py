@@ -21,6 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from showermask.exceptions import EntryError, FlagError, MaskTooLargeError
+from showermask.exposure import Exposure
+from showermask.messages import counted, joined
 from showermask.pixels import PixelRegion
 from showermask.shower import Shower
 
@@ -29,6 +31,7 @@ __all__ = [
     "MAX_MASKED_FRACTION",
     "Coverage",
     "Footprint",
+    "advice_outside",
     "are_set",
     "bits_of",
     "bits_of_entry",
@@ -39,6 +42,7 @@ __all__ = [
     "footprints",
     "masked_pixels",
     "measure",
+    "pixels_text",
     "set_bits",
 ]
 
@@ -99,7 +103,10 @@ class Coverage:
     regions : int
         Number of pixel regions.
     pixels : int
-        Number of distinct masked pixels; a pixel counts once for each integration.
+        Number of masked pixels of the frame; one that is masked in several integrations counts
+        once.
+    integration_pixels : int
+        The same, with each pixel counted once for each integration in which it is masked.
     fraction : float
         Masked fraction of the frame, in the integration where it is largest.
     """
@@ -107,7 +114,36 @@ class Coverage:
     showers: int
     regions: int
     pixels: int
+    integration_pixels: int
     fraction: float
+
+    def entries_text(self) -> str:
+        """Return how many entries there are, in words."""
+        regions = counted(self.regions, "pixel region") if self.regions else ""
+        return joined(counted(self.showers, "shower"), regions)
+
+    def pixels_text(self) -> str:
+        """Return how many pixels there are, in words."""
+        return pixels_text(self.pixels, self.integration_pixels)
+
+
+def pixels_text(pixels: int, integration_pixels: int) -> str:
+    """Return a number of masked pixels in words, and the one that counts all integrations.
+
+    Parameters
+    ----------
+    pixels, integration_pixels : int
+        As in `Coverage`.
+
+    Returns
+    -------
+    str
+        Such as ``1 pixel`` or ``27 pixels (54 in all integrations)``.
+    """
+    everywhere = (
+        "" if integration_pixels == pixels else f" ({integration_pixels} in all integrations)"
+    )
+    return counted(pixels, "pixel") + everywhere
 
 
 def bits_of(names: Iterable[str], known: Mapping[str, int], plane: str) -> int:
@@ -213,6 +249,34 @@ def footprints(entries: Iterable[Shower | PixelRegion], shape: tuple[int, ...]) 
             where = range(nints) if entry.integration is None else (entry.integration,)
         found += [Footprint(entry, integration, groups, box, inside) for integration in where]
     return found
+
+
+def advice_outside(entry: Shower | PixelRegion, exposure: Exposure) -> str:
+    """Return what may be wrong with an entry that covers no pixel of a frame.
+
+    Parameters
+    ----------
+    entry : Shower or PixelRegion
+        The entry.
+    exposure : Exposure
+        The exposure.
+
+    Returns
+    -------
+    str
+        Half a sentence.
+    """
+    ny, nx = exposure.frame
+    columns_and_rows = f"the frame has columns 0 to {nx - 1} and rows 0 to {ny - 1}"
+    if isinstance(entry, PixelRegion):
+        return f"{columns_and_rows}; is the mask empty?"
+    if 0 <= entry.x < nx and 0 <= entry.y < ny:
+        return "a and b are semi-axes in pixels, and no pixel's centre is inside"
+    if 0 <= entry.y < nx and 0 <= entry.x < ny:
+        return f"{columns_and_rows}; are x and y swapped?"
+    if exposure.subarray not in (None, "FULL"):
+        return f"{columns_and_rows}; are x and y relative to the subarray {exposure.subarray}?"
+    return columns_and_rows
 
 
 def masked_pixels(marks: Iterable[Footprint], frame: tuple[int, int]) -> NDArray[np.bool_]:
@@ -388,7 +452,8 @@ def measure(marks: Sequence[Footprint], shape: tuple[int, ...]) -> Coverage:
     return Coverage(
         showers=len(entries) - regions,
         regions=regions,
-        pixels=sum(per_integration),
+        pixels=_count_union(frame, marks),
+        integration_pixels=sum(per_integration),
         fraction=max(per_integration, default=0) / frame.size,
     )
 

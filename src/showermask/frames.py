@@ -53,7 +53,9 @@ class PixelRamp:
 
 
 class FrameReader:
-    """An exposure on disk, open for reading frames.
+    """An exposure on disk, for reading frames.
+
+    The file is open while one is read, or for the length of a ``with`` block.
 
     Parameters
     ----------
@@ -77,7 +79,8 @@ class FrameReader:
             self._dq = _find_plane(hdus[wanted]) if wanted in hdus else None
             self._pixel_dq = _find_plane(hdus["PIXELDQ"]) if "PIXELDQ" in hdus else None
         self._check_planes()
-        self._file = os.open(self.path, os.O_RDONLY)
+        self._identity = _identity(self.path.stat())
+        self._file: int | None = None
 
     def _check_planes(self) -> None:
         """Refuse a file whose flags are not those of its data, or whose images are compressed."""
@@ -99,10 +102,13 @@ class FrameReader:
                 )
 
     def close(self) -> None:
-        """Close the file."""
-        os.close(self._file)
+        """Close the file, if it is kept open."""
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
 
     def __enter__(self) -> Self:
+        self._file = self._opened()
         return self
 
     def __exit__(
@@ -285,10 +291,30 @@ class FrameReader:
         size = plane.dtype.itemsize
         frame_bytes = plane.shape[-1] * plane.shape[-2] * size
         start = plane.offset + self._index(plane, integration, group) * frame_bytes
-        raw = os.pread(self._file, count * size, start + first * size)
+        raw = self._read_bytes(count * size, start + first * size)
         if len(raw) != count * size:
             raise ExposureError(f"{self.path}: is cut short, expected more data")
         return _native(np.frombuffer(raw, plane.dtype), plane)
+
+    def _read_bytes(self, count: int, start: int) -> bytes:
+        if self._file is not None:
+            return os.pread(self._file, count, start)
+        file = self._opened()
+        try:
+            return os.pread(file, count, start)
+        finally:
+            os.close(file)
+
+    def _opened(self) -> int:
+        """Return a descriptor of the file, if it is still the one that was described."""
+        try:
+            file = os.open(self.path, os.O_RDONLY)
+        except OSError as error:
+            raise ExposureError(f"{self.path}: can't be read ({error.strerror})") from error
+        if _identity(os.fstat(file)) != self._identity:
+            os.close(file)
+            raise ExposureError(f"{self.path}: was changed since it was opened; open it again")
+        return file
 
     def check_index(self, integration: int, group: int) -> None:
         """Raise `IndexError`, with what there is, for a frame that is not there."""
@@ -304,6 +330,10 @@ class FrameReader:
         if len(plane.shape) == 4:
             return integration * plane.shape[1] + group
         return integration if len(plane.shape) == 3 else 0
+
+
+def _identity(status: os.stat_result) -> tuple[int, int, int]:
+    return status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def _find_plane(hdu: fits.ImageHDU) -> _Plane:

@@ -1,4 +1,4 @@
-"""Loggers whose level is another for a while."""
+"""The log of the steps, and loggers whose level is another for a while."""
 
 from __future__ import annotations
 
@@ -6,7 +6,20 @@ import logging
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
-__all__ = ["loggers_at"]
+from showermask.messages import printable
+
+__all__ = ["log", "loggers_at"]
+
+#: Below stpipe: the stock pipelines show and record the loggers of jwst and stpipe only.
+log = logging.getLogger("stpipe.showermask")
+
+
+def _make_printable(record: logging.LogRecord) -> bool:
+    record.msg, record.args = printable(record.getMessage()), ()
+    return True
+
+
+log.addFilter(_make_printable)
 
 
 @contextmanager

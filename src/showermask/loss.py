@@ -18,7 +18,7 @@ class Loss(Coverage):
 
     Parameters
     ----------
-    showers, regions, pixels, fraction : int, int, int, float
+    showers, regions, pixels, integration_pixels, fraction : int, int, int, int, float
         As in `~showermask.flagging.Coverage`.
     samples : float
         Masked fraction of all samples (pixels of single groups) of a ramp, of all pixels of
@@ -54,9 +54,12 @@ class Loss(Coverage):
             showers=coverage.showers,
             regions=coverage.regions,
             pixels=coverage.pixels,
+            integration_pixels=coverage.integration_pixels,
             fraction=coverage.fraction,
             samples=samples / math.prod(exposure.shape),
-            seconds=None if sample_time is None else sample_time * samples / (coverage.pixels or 1),
+            seconds=None
+            if sample_time is None
+            else sample_time * samples / (coverage.integration_pixels or 1),
         )
 
 

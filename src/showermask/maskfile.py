@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import warnings
-from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
 from stat import S_ISREG
@@ -14,8 +13,8 @@ import numpy as np
 from astropy.io import fits
 from numpy.typing import NDArray
 
-from showermask.atomic import whole_file
 from showermask.exceptions import PixelsError
+from showermask.files import atomic_write
 from showermask.pixels import MaskImage
 
 __all__ = ["ANYWHERE_VARIABLE", "find_mask", "read_mask", "write_mask"]
@@ -86,7 +85,7 @@ def read_mask(path: Path) -> MaskImage:
     try:
         status = path.stat()
         is_small = S_ISREG(status.st_mode) and status.st_size <= _MAX_SIZE
-        image = _read(path, status.st_mtime_ns, status.st_size) if is_small else None
+        image = _read(path) if is_small else None
     except PixelsError:
         raise
     except (OSError, TypeError, ValueError, KeyError, fits.VerifyError, UserWarning) as error:
@@ -101,10 +100,25 @@ def read_mask(path: Path) -> MaskImage:
     return image
 
 
-@lru_cache(maxsize=16)
-def _read(path: Path, _time: int, _size: int) -> MaskImage:
-    """Read a mask; the files of many exposures name the same one."""
+#: Images of the last files, by hash: the region files of many exposures name the same mask. Not by
+#: path, size and time, which a file that replaces another may have too.
+_known: dict[str, MaskImage] = {}
+_MOST_KNOWN = 16
+
+
+def _read(path: Path) -> MaskImage:
     data = path.read_bytes()
+    sha256 = hashlib.sha256(data).hexdigest()
+    image = _known.get(sha256)
+    if image is None:
+        image = _parse(path, data, sha256)
+        while len(_known) >= _MOST_KNOWN:
+            _known.pop(next(iter(_known)), None)
+        _known[sha256] = image
+    return image
+
+
+def _parse(path: Path, data: bytes, sha256: str) -> MaskImage:
     with warnings.catch_warnings():
         warnings.filterwarnings("error", message="File may have been truncated")
         with fits.open(BytesIO(data)) as hdus:
@@ -115,7 +129,7 @@ def _read(path: Path, _time: int, _size: int) -> MaskImage:
         raise PixelsError(f"is {path.name}, which has {found}, expected one of two axes")
     if image.dtype.kind == "f" and np.isnan(image).any():
         raise PixelsError(f"is {path.name}, which has NaN, expected 0 or something else")
-    return MaskImage.of_array(image, hashlib.sha256(data).hexdigest())
+    return MaskImage.of_array(image, sha256)
 
 
 def write_mask(path: Path, mask: NDArray[np.bool_]) -> None:
@@ -128,5 +142,5 @@ def write_mask(path: Path, mask: NDArray[np.bool_]) -> None:
     mask : `numpy.ndarray`
         ``(ny, nx)`` bool.
     """
-    with whole_file(path) as draft:
+    with atomic_write(path) as draft:
         fits.PrimaryHDU(mask.astype(np.uint8)).writeto(draft, overwrite=True)

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from pathlib import Path
 from typing import Any
 
 from jwst.stpipe import Step
 
-from showermask.atomic import whole_file
 from showermask.exceptions import OutputError
 from showermask.exposure import PRODUCT_SUFFIX
+from showermask.files import atomic_write
+from showermask.logs import log
 
 __all__ = ["SavesWhole"]
-
-log = logging.getLogger("stpipe.showermask")
 
 
 class SavesWhole(Step):
@@ -63,7 +61,7 @@ class SavesWhole(Step):
                 f"{path}: is the input, which is never overwritten; "
                 "give another --output_dir, --output_file or --suffix"
             )
-        with whole_file(path) as draft:
+        with atomic_write(path) as draft:
             model.save(str(draft))
         log.info("Saved model in %s", path)
         self.saved_path = path

@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from showermask import __version__
-from showermask.flagging import Coverage
+from showermask.flagging import Coverage, pixels_text
+from showermask.messages import counted, joined, printable
 from showermask.regionfile import RegionFile
 
 __all__ = ["KEYWORDS", "STEP_NAME", "Provenance"]
@@ -29,6 +30,7 @@ KEYWORDS = {
     "SHWMNSHW": "Number of masked showers",
     "SHWMNREG": "Number of masked pixel regions",
     "SHWMNPIX": "Number of masked pixels, all integrations",
+    "SHWMNFPX": "Number of masked pixels of the frame",
     _LONE_GROUPS: "Number of lone groups flagged with the mask",
 }
 
@@ -49,8 +51,8 @@ class Provenance:
         Its hash; with mask files, that of all of them (see `RegionFile.fingerprint`).
     showers, regions : int
         Number of masked showers, and of pixel regions.
-    pixels : int
-        Number of distinct masked pixels, summed over integrations.
+    pixels, integration_pixels : int
+        Number of masked pixels of the frame, and summed over integrations.
     lone_groups : int
         Number of groups that were flagged DO_NOT_USE in masked pixels because the mask, or what
         was flagged before, left them without a usable neighbour.
@@ -62,6 +64,7 @@ class Provenance:
     showers: int = 0
     regions: int = 0
     pixels: int = 0
+    integration_pixels: int = 0
     lone_groups: int = 0
 
     @classmethod
@@ -76,6 +79,7 @@ class Provenance:
             showers=coverage.showers,
             regions=coverage.regions,
             pixels=coverage.pixels,
+            integration_pixels=coverage.integration_pixels,
             lone_groups=lone_groups,
         )
 
@@ -102,7 +106,8 @@ class Provenance:
             sha256=found.get("SHWMHASH"),
             showers=found.get("SHWMNSHW", 0),
             regions=found.get("SHWMNREG", 0),
-            pixels=found.get("SHWMNPIX", 0),
+            pixels=found.get("SHWMNFPX", 0),
+            integration_pixels=found.get("SHWMNPIX", 0),
             lone_groups=found.get(_LONE_GROUPS, 0),
         )
 
@@ -148,16 +153,22 @@ class Provenance:
             "SHWMHASH": (self.sha256 or "")[:16],
             "SHWMNSHW": self.showers,
             "SHWMNREG": self.regions,
-            "SHWMNPIX": self.pixels,
+            "SHWMNPIX": self.integration_pixels,
+            "SHWMNFPX": self.pixels,
             _LONE_GROUPS: self.lone_groups,
         }
 
     def _history(self) -> str:
-        regions = f" and {self.regions} pixel regions" if self.regions else ""
-        lone = f", and {self.lone_groups} lone groups" if self.lone_groups else ""
+        entries = joined(
+            counted(self.showers, "shower"),
+            counted(self.regions, "pixel region") if self.regions else "",
+        )
+        extent = joined(
+            pixels_text(self.pixels, self.integration_pixels),
+            counted(self.lone_groups, "lone group") if self.lone_groups else "",
+        )
         return _ascii(
-            f"showermask {__version__}: masked {self.showers} showers{regions} "
-            f"({self.pixels} pixels{lone}) "
+            f"showermask {__version__}: masked {entries} ({extent}) "
             f"from {self.region_file} (sha256 {(self.sha256 or '')[:16]})"
         )
 
@@ -191,4 +202,4 @@ def _add_history(model: Any, text: str) -> None:
 
 def _ascii(text: str) -> str:
     """Return ``text`` as a FITS header can hold it."""
-    return text.encode("ascii", "backslashreplace").decode("ascii")
+    return printable(text).encode("ascii", "backslashreplace").decode("ascii")

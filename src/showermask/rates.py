@@ -8,7 +8,6 @@ what masking the ramp and fitting it again gives, without the ramp.
 
 from __future__ import annotations
 
-import logging
 import os
 import re
 from dataclasses import dataclass
@@ -21,11 +20,11 @@ from numpy.typing import NDArray
 
 from showermask.exceptions import ExposureError
 from showermask.exposure import Product, describe_model, product_root
+from showermask.files import is_file
+from showermask.logs import log
 from showermask.provenance import Provenance
 
 __all__ = ["Algorithm", "CombinedRate", "combine_integrations", "rate_beside", "rate_from_rateints"]
-
-log = logging.getLogger("stpipe.showermask")
 
 _DO_NOT_USE = np.uint32(1)
 _MRS = "MIR_MRS"
@@ -245,7 +244,7 @@ def rate_beside(rateints: Path) -> Path | None:
         The file.
     """
     path = rateints.with_name(f"{product_root(rateints)}_rate.fits")
-    return path if path.is_file() else None
+    return path if is_file(path) else None
 
 
 def _combine(rateints: Any, algorithm: Algorithm) -> CombinedRate:

@@ -11,6 +11,8 @@ import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from stat import S_ISREG
 from typing import Any
@@ -18,13 +20,13 @@ from typing import Any
 import yaml
 
 from showermask import strictyaml
-from showermask.atomic import whole_file
 from showermask.commentedyaml import updated
 from showermask.exceptions import EntryError, RegionFileError
 from showermask.exposure import Exposure
+from showermask.files import atomic_write, is_file
 from showermask.maskfile import find_mask, read_mask
 from showermask.pixels import PixelRegion
-from showermask.regionschema import FORMATS, MAX_PROBLEMS, format_of, schema_problems
+from showermask.regionschema import FORMATS, format_of, schema_problems
 from showermask.shower import Shower, Status
 
 __all__ = [
@@ -47,6 +49,12 @@ MAX_SIZE = 4 * 1024**2
 _TOO_LARGE = (
     f"expected a region file of at most {MAX_SIZE / 1e6:.0f} MB; many pixels go into a FITS file "
     "that it names (pixels: - mask: file.fits)"
+)
+
+_TOO_MANY = (
+    f"has more than {strictyaml.MAX_ITEMS} entries, or {strictyaml.MAX_VALUES} values, expected a "
+    "region file of fewer; many pixels go into a FITS file that it names "
+    "(pixels: - mask: file.fits)"
 )
 
 _ASDF_OWN_KEYS = frozenset({"asdf_library", "history"})
@@ -151,11 +159,33 @@ class RegionFile:
         str
             The list and the position.
         """
-        for name in ("showers", "pixels"):
-            for position, other in enumerate(getattr(self, name)):
-                if other is entry:
-                    return f"{name}[{position}]"
-        raise ValueError(f"{entry} is not in {self.name}")
+        try:
+            return self._places[id(entry)]
+        except KeyError:
+            raise ValueError(f"{entry} is not in {self.name}") from None
+
+    @cached_property
+    def _places(self) -> dict[int, str]:
+        return {
+            id(entry): f"{name}[{position}]"
+            for name in ("showers", "pixels")
+            for position, entry in enumerate(getattr(self, name))
+        }
+
+    def repeated(self) -> Iterator[tuple[str, str]]:
+        """Yield the places of entries that say the same: same pixels, groups, status and flags.
+
+        Yields
+        ------
+        tuple of str
+            The first of them, and one that repeats it.
+        """
+        known: dict[Shower | PixelRegion, str] = {}
+        for entry in self.entries:
+            place = self.place(entry)
+            first = known.setdefault(replace(entry, comment=None, source=None), place)
+            if first != place:
+                yield first, place
 
     @property
     def name(self) -> str:
@@ -253,18 +283,15 @@ def read_regions(path: str | os.PathLike[str], *, masks_anywhere: bool | None = 
     data = _read_bytes(file)
     problems: list[str] = []
     try:
-        if file.suffix.lower() == ".asdf":
-            tree, problems = _asdf_tree(data)
-        else:
-            tree, problems = strictyaml.load(data)
+        tree, problems = _tree_of(data, file.suffix.lower())
         contents = _contents(tree, file.parent, masks_anywhere=masks_anywhere)
     except strictyaml.StrictYamlError as error:
         problems = error.problems
     except RegionFileError as error:
         problems = [*problems, *error.problems]
     if problems:
-        if len(problems) > MAX_PROBLEMS:
-            problems[MAX_PROBLEMS:] = ["… and more problems"]
+        if len(problems) > strictyaml.MAX_PROBLEMS:
+            problems[strictyaml.MAX_PROBLEMS :] = ["… and more problems"]
         raise RegionFileError(*(f"{file}: {problem}" for problem in problems))
     return RegionFile(**contents, path=file, sha256=hashlib.sha256(data).hexdigest())
 
@@ -350,17 +377,32 @@ def write_regions(path: str | os.PathLike[str], regions: RegionFile) -> None:
                 f"{file.parent}; write the mask first"
             )
     RegionFileError.raise_if([f"{file}: {problem}" for problem in problems])
-    with whole_file(file.resolve()) as draft:
+    with atomic_write(file.resolve()) as draft:
         if suffix == ".asdf":
             import asdf
 
             asdf.AsdfFile(tree).write_to(draft)
         else:
-            draft.write_text(_yaml_text(file, tree), encoding="utf-8")
-        if draft.stat().st_size > MAX_SIZE:
-            raise RegionFileError(
-                f"{file}: would have {draft.stat().st_size / 1e6:.0f} MB, {_TOO_LARGE}"
-            )
+            draft.write_bytes(_yaml_text(file, tree).encode("utf-8", "surrogatepass"))
+        _check_written(draft, file, tree)
+
+
+def _check_written(draft: Path, file: Path, tree: dict[str, Any]) -> None:
+    """Refuse a file that would not be read again as what was to be written."""
+    if draft.stat().st_size > MAX_SIZE:
+        raise RegionFileError(
+            f"{file}: would have {draft.stat().st_size / 1e6:.0f} MB, {_TOO_LARGE}"
+        )
+    try:
+        found, problems = _tree_of(draft.read_bytes(), file.suffix.lower())
+    except strictyaml.StrictYamlError as error:
+        found, problems = None, error.problems
+    if problems or found != tree:
+        reason = problems[0] if problems else "its values would come back changed"
+        raise RegionFileError(
+            f"{file}: can't be written so that it is read again ({reason}); "
+            "look for odd characters in its texts; nothing was changed"
+        )
 
 
 def find_regions(root: str, directory: Path) -> list[Path]:
@@ -379,7 +421,7 @@ def find_regions(root: str, directory: Path) -> list[Path]:
         ``<root>_showers`` with each of `SUFFIXES`, those that exist, in that order.
     """
     named = (directory / f"{root}_showers{suffix}" for suffix in SUFFIXES)
-    return [path for path in named if path.is_file()]
+    return [path for path in named if is_file(path)]
 
 
 def _read_bytes(file: Path) -> bytes:
@@ -409,16 +451,25 @@ def _known_suffix(file: Path) -> str:
     return suffix
 
 
+def _tree_of(data: bytes, suffix: str) -> tuple[Any, list[str]]:
+    """Read the tree of a region file, and tell which keys appear twice."""
+    if suffix == ".asdf":
+        return _asdf_tree(data)
+    return strictyaml.load(data, too_many=_TOO_MANY)
+
+
 def _asdf_tree(data: bytes) -> tuple[Any, list[str]]:
     """Read the tree of an ASDF file: strict YAML up to the first block, but for asdf's own keys."""
     if not data.startswith(b"#ASDF "):
         raise RegionFileError("is not a valid ASDF file (it does not begin with #ASDF)")
-    return strictyaml.load(data.partition(b"\n...")[0], leave_out=_ASDF_OWN_KEYS)
+    return strictyaml.load(
+        data.partition(b"\n...")[0], leave_out=_ASDF_OWN_KEYS, too_many=_TOO_MANY
+    )
 
 
 def _contents(tree: Any, folder: Path, *, masks_anywhere: bool | None) -> dict[str, Any]:
     """Return the arguments of `RegionFile` from a tree, or raise with all that is wrong with it."""
-    RegionFileError.raise_if(list(schema_problems(tree)))
+    RegionFileError.raise_if(list(islice(schema_problems(tree), strictyaml.MAX_PROBLEMS + 1)))
     problems: list[str] = []
     showers: list[Shower] = []
     pixels: list[PixelRegion] = []
@@ -484,6 +535,15 @@ _Dumper.add_representer(
         "tag:yaml.org,2002:seq", items, flow_style=True
     ),
 )
+
+
+def _represent_text(dumper: yaml.SafeDumper, text: str) -> Any:
+    """Write characters that YAML takes for line breaks, or that don't print, as escapes."""
+    style = None if text.replace("\n", "").isprintable() else '"'
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Dumper.add_representer(str, _represent_text)
 
 
 def _dump(tree: dict[str, Any]) -> str:

@@ -13,13 +13,12 @@ from typing import Any
 
 import yaml
 
-__all__ = ["FORMATS", "MAX_PROBLEMS", "format_of", "load_schema", "schema_problems"]
+from showermask.strictyaml import MAX_PROBLEMS
+
+__all__ = ["FORMATS", "format_of", "load_schema", "schema_problems"]
 
 #: The formats that are read; each takes all that those before it do.
 FORMATS = ("showermask-1.0", "showermask-1.1")
-
-#: How many problems of a file are worth reporting.
-MAX_PROBLEMS = 50
 
 
 @cache
@@ -126,8 +125,9 @@ def _sentences(error: Any) -> Iterator[str]:  # noqa: C901  # one case for each 
     rule, limit = error.validator, error.validator_value
     if rule == "additionalProperties":
         known = error.schema["properties"]
-        for key in [key for key in found if key not in known]:
-            yield f"{prefix}{key} is not a known key, expected one of {', '.join(known)}"
+        expected = f"expected one of {', '.join(known)}"
+        for key in islice((key for key in found if key not in known), MAX_PROBLEMS + 1):
+            yield f"{prefix}{_shown_key(key)} is not a known key, {expected}"
     elif rule == "required":
         missing = [key for key in limit if key not in found]
         # The schema reports each missing key by itself; find the one that this error is about.
@@ -186,6 +186,11 @@ def _advice(found: Any, wanted: str) -> str:
 def _place(path: Sequence[str | int]) -> str:
     steps = (f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
     return "".join(steps).removeprefix(".")
+
+
+def _shown_key(key: Any) -> str:
+    text = str(key)
+    return text if len(text) <= 60 else f"{text[:57]}…"
 
 
 def _shown(value: Any) -> str:

@@ -18,6 +18,9 @@ __all__ = ["CORRECTED", "PROPOSED", "Shower", "Status"]
 #: What ``source`` says of what ``propose`` has found, and of what a person has corrected since.
 PROPOSED, CORRECTED = "propose", "propose, corrected"
 
+#: Degrees; of larger angles rounding leaves no more than noise.
+_LARGEST_THETA = 1e6
+
 
 @dataclass(frozen=True, kw_only=True)
 class Shower(Entry):
@@ -121,3 +124,5 @@ class Shower(Entry):
                 yield f"{name} is {value!r}, expected a finite number"
             elif name in "ab" and value <= 0:
                 yield f"{name} is {value!r}, expected a semi-axis in pixels, more than 0"
+            elif name == "theta" and not -_LARGEST_THETA <= float(value) <= _LARGEST_THETA:
+                yield f"theta is {value!r}, expected degrees from -1e6 to 1e6; take 0 to 360"

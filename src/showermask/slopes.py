@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,8 +15,10 @@ from showermask.flagging import Footprint
 from showermask.frames import FrameReader
 from showermask.loss import time_lost
 
-__all__ = ["MaskEffect", "estimate_rate", "mask_effect", "masked_in"]
+__all__ = ["MaskEffect", "MaskedPlaces", "estimate_rate", "mask_effect"]
 
+#: Pixels along the sides of the squares by which footprints are found again.
+_TILE = 64
 _DO_NOT_USE, _SATURATED, _JUMP_DET = 1, 2, 4
 
 
@@ -56,8 +61,9 @@ def mask_effect(reader: FrameReader, mark: Footprint) -> MaskEffect:
     """
     removed, without_rate = None, 1.0
     if reader.exposure.product is Product.RAMP and mark.pixels:
-        before = estimate_rate(reader, mark.integration, mark.box, [])
-        after = estimate_rate(reader, mark.integration, mark.box, [mark])
+        before = estimate_rate(reader, mark.integration, mark.box)
+        masked = MaskedPlaces([mark], [_DO_NOT_USE])
+        after = estimate_rate(reader, mark.integration, mark.box, masked)
         if before is not None and after is not None:
             change = (before - after)[mark.inside]
             known = np.isfinite(change)
@@ -72,7 +78,10 @@ def mask_effect(reader: FrameReader, mark: Footprint) -> MaskEffect:
 
 
 def estimate_rate(
-    reader: FrameReader, integration: int, box: tuple[slice, slice], masked: list[Footprint]
+    reader: FrameReader,
+    integration: int,
+    box: tuple[slice, slice],
+    masked: MaskedPlaces | None = None,
 ) -> NDArray[np.float32] | None:
     """Return the mean of the differences between usable groups.
 
@@ -86,7 +95,7 @@ def estimate_rate(
         Which integration, zero-based.
     box : tuple of slice
         Rows and columns, within the frame.
-    masked : list of Footprint
+    masked : MaskedPlaces, optional
         What is masked beside what is flagged.
 
     Returns
@@ -101,12 +110,13 @@ def estimate_rate(
         return None
     shape = [part.stop - part.start for part in box]
     total, count = np.zeros(shape, np.float64), np.zeros(shape, np.int32)
+    marks = [] if masked is None else masked.near(integration, box)
     previous, was_usable = np.zeros(shape, np.float32), np.zeros(shape, bool)
     for group in range(1, ngroups - 1):
         values = reader.window(integration, group, box)
         flags = reader.dq_window(integration, group, box)
         usable = (flags & (_DO_NOT_USE | _SATURATED)) == 0
-        usable &= ~masked_in(masked, integration, group, box)
+        usable &= _bits_of_group(marks, group, box) == 0
         counts = usable & was_usable & ((flags & _JUMP_DET) == 0)
         total[counts] += (values - previous)[counts]
         count += counts
@@ -116,37 +126,86 @@ def estimate_rate(
     return rate
 
 
-def masked_in(
-    marks: list[Footprint], integration: int, group: int, box: tuple[slice, slice]
-) -> NDArray[np.bool_]:
-    """Return where any shower masks a group, in a box of the frame.
+class MaskedPlaces:
+    """What some footprints mask in parts of an exposure.
 
     Parameters
     ----------
-    marks : list of Footprint
-        The showers.
-    integration, group : int
-        Which group, zero-based.
-    box : tuple of slice
-        Rows and columns, within the frame.
-
-    Returns
-    -------
-    `numpy.ndarray`
-        ``(rows, columns)`` bool.
+    marks : sequence of Footprint
+        The footprints, made for the shape of the exposure.
+    bits : sequence of int
+        The bits that each sets.
     """
-    found = np.zeros([part.stop - part.start for part in box], bool)
-    for mark in marks:
-        if mark.integration != integration or not mark.groups.start <= group < mark.groups.stop:
+
+    def __init__(self, marks: Sequence[Footprint], bits: Sequence[int]) -> None:
+        self._tiles: dict[tuple[int, int, int], list[tuple[Footprint, int]]] = defaultdict(list)
+        for mark, value in zip(marks, bits, strict=True):
+            for row, column in _tiles(mark.box):
+                self._tiles[mark.integration, row, column].append((mark, value))
+
+    def near(self, integration: int, box: tuple[slice, slice]) -> list[tuple[Footprint, int]]:
+        """Return the footprints that may reach into a part of an integration, with their bits.
+
+        Parameters
+        ----------
+        integration : int
+            The integration, zero-based.
+        box : tuple of slice
+            Rows and columns, within the frame.
+
+        Returns
+        -------
+        list of tuple
+            Each footprint once, with its bits.
+        """
+        found = (
+            pair
+            for row, column in _tiles(box)
+            for pair in self._tiles.get((integration, row, column), ())
+        )
+        return list({id(mark): (mark, value) for mark, value in found}.values())
+
+    def bits(self, integration: int, group: int, box: tuple[slice, slice]) -> NDArray[np.uint32]:
+        """Return the bits that are set in a part of a group.
+
+        Parameters
+        ----------
+        integration, group : int
+            Which group, zero-based.
+        box : tuple of slice
+            Rows and columns, within the frame.
+
+        Returns
+        -------
+        `numpy.ndarray`
+            ``(rows, columns)`` uint32; 0 where nothing is masked.
+        """
+        return _bits_of_group(self.near(integration, box), group, box)
+
+
+def _bits_of_group(
+    marks: Sequence[tuple[Footprint, int]], group: int, box: tuple[slice, slice]
+) -> NDArray[np.uint32]:
+    found = np.zeros([part.stop - part.start for part in box], np.uint32)
+    for mark, value in marks:
+        if not mark.groups.start <= group < mark.groups.stop:
             continue
         low = [max(b.start, m.start) for b, m in zip(box, mark.box, strict=True)]
         high = [min(b.stop, m.stop) for b, m in zip(box, mark.box, strict=True)]
         if all(start < stop for start, stop in zip(low, high, strict=True)):
-            here = tuple(
-                slice(i - b.start, j - b.start) for i, j, b in zip(low, high, box, strict=True)
+            here, there = (
+                tuple(
+                    slice(i - o.start, j - o.start) for i, j, o in zip(low, high, of, strict=True)
+                )
+                for of in (box, mark.box)
             )
-            there = tuple(
-                slice(i - m.start, j - m.start) for i, j, m in zip(low, high, mark.box, strict=True)
-            )
-            found[here] |= mark.inside[there]
+            found[here] |= mark.inside[there] * np.uint32(value)
     return found
+
+
+def _tiles(box: tuple[slice, slice]) -> Iterator[tuple[int, int]]:
+    rows, columns = (
+        range(part.start // _TILE, (part.stop - 1) // _TILE + 1) if part.stop > part.start else ()
+        for part in box
+    )
+    return product(rows, columns)

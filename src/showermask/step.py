@@ -16,9 +16,11 @@ from showermask.exposure import (
     describe_model,
     dq_plane,
     known_flags,
+    product_stem,
 )
 from showermask.flagging import (
     Footprint,
+    advice_outside,
     are_set,
     bits_of,
     bits_of_entry,
@@ -29,6 +31,8 @@ from showermask.flagging import (
     measure,
     set_bits,
 )
+from showermask.logs import log
+from showermask.messages import counted
 from showermask.output import SavesWhole
 from showermask.provenance import STEP_NAME, Provenance
 from showermask.regionfile import RegionFile, find_regions, read_regions
@@ -37,9 +41,6 @@ __all__ = ["REGIONS_VARIABLE", "ManualShowerMaskStep"]
 
 #: Environment variable that names the region file, or the directory of region files.
 REGIONS_VARIABLE = "SHOWERMASK_REGIONS"
-
-# Below stpipe: the stock pipelines show and record the loggers of jwst and stpipe only.
-log = logging.getLogger("stpipe.showermask")
 
 
 class ManualShowerMaskStep(SavesWhole):
@@ -113,6 +114,9 @@ class ManualShowerMaskStep(SavesWhole):
         `~stdatamodels.jwst.datamodels.JwstDataModel` or tuple
             The masked exposure.
         """
+        if self.skip and self.parent is None and not isinstance(args[0], (str, os.PathLike)):
+            # stpipe takes a hook that is an instance for a step on its own, which it never skips.
+            return _recorded_as_skipped(args[0])
         given = self.suffix
         try:
             return super().run(*args)
@@ -124,7 +128,7 @@ class ManualShowerMaskStep(SavesWhole):
         source = self.search_attr("_input_filename")
         if self.parent is not None or not source:
             return PRODUCT_SUFFIX
-        stem = Path(source).stem.removesuffix(f"_{PRODUCT_SUFFIX}")
+        stem = product_stem(source).removesuffix(f"_{PRODUCT_SUFFIX}")
         product = stem.removeprefix(self.remove_suffix(stem)[0]).strip("_-")
         return f"{product}_{PRODUCT_SUFFIX}" if product else PRODUCT_SUFFIX
 
@@ -159,15 +163,14 @@ class ManualShowerMaskStep(SavesWhole):
         self.footprints = tuple(marks)
         self.provenance.stamp(model)
         log.info(
-            "%s: masked %d showers%s of %s, %d pixels, %.2f %% of the frame, in %s%s",
+            "%s: masked %s of %s, %s, %.2f %% of the frame, in %s%s",
             exposure.name,
-            coverage.showers,
-            f" and {coverage.regions} pixel regions" if coverage.regions else "",
+            coverage.entries_text(),
             path,
-            coverage.pixels,
+            coverage.pixels_text(),
             100 * coverage.fraction,
             exposure.product.plane,
-            f" and {lone} lone groups" if lone else "",
+            f" and {counted(lone, 'lone group')}" if lone else "",
         )
         self._warn(regions, exposure, marks)
 
@@ -218,16 +221,20 @@ class ManualShowerMaskStep(SavesWhole):
         """Say what the reviewer may not have meant."""
         if regions.candidates:
             log.warning(
-                "%s: %d candidates are not applied; accept or reject them",
+                "%s: %s not applied; accept or reject %s",
                 regions.name,
-                len(regions.candidates),
+                counted(len(regions.candidates), "candidate is", "candidates are"),
+                "it" if len(regions.candidates) == 1 else "them",
             )
+        for one, other in regions.repeated():
+            log.warning("%s: %s says the same as %s; remove one of them", regions.name, other, one)
         for entry in entries_of(mark for mark in marks if not mark.inside.any()):
             log.warning(
-                "%s: %s, %s, covers no pixel of the frame",
+                "%s: %s, %s, covers no pixel of the frame; %s",
                 regions.name,
                 regions.place(entry),
                 entry.place,
+                advice_outside(entry, exposure),
             )
         flags = {flag.upper() for m in marks for flag in m.entry.flags or self.flags}
         if exposure.product is Product.RAMP and marks and "DO_NOT_USE" not in flags:
@@ -242,3 +249,11 @@ class ManualShowerMaskStep(SavesWhole):
                 exposure.name,
                 exposure.nints,
             )
+
+
+def _recorded_as_skipped(result: Any) -> Any:
+    """Record in a model, or a tuple of models, that the step was skipped, and return it."""
+    for model in result if isinstance(result, (tuple, list)) else (result,):
+        if model is not None:
+            Provenance(status="SKIPPED").stamp(model)
+    return result

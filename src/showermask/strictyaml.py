@@ -10,17 +10,18 @@ interpreted.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from typing import Any, ClassVar
+from typing import Any
 
 import yaml
 
-__all__ = ["MAX_DEPTH", "StrictYamlError", "load"]
+__all__ = ["MAX_DEPTH", "MAX_ITEMS", "MAX_PROBLEMS", "MAX_VALUES", "StrictYamlError", "load"]
 
 #: A region file is four levels deep.
 MAX_DEPTH = 20
-
-_MAX_PROBLEMS = 20
+#: Items of one list or mapping, and values in all: an entry of a region file has at most fifteen.
+MAX_ITEMS, MAX_VALUES = 10_000, 300_000
+#: How many problems of a file are worth reporting.
+MAX_PROBLEMS = 50
 
 
 class StrictYamlError(ValueError):
@@ -37,7 +38,9 @@ class StrictYamlError(ValueError):
         self.problems = problems
 
 
-def load(data: bytes, *, leave_out: frozenset[str] | None = None) -> tuple[Any, list[str]]:
+def load(
+    data: bytes, *, leave_out: frozenset[str] | None = None, too_many: str = "too many values"
+) -> tuple[Any, list[str]]:
     """Read one YAML document made of mappings, lists, texts, numbers, booleans and nulls.
 
     Parameters
@@ -46,125 +49,189 @@ def load(data: bytes, *, leave_out: frozenset[str] | None = None) -> tuple[Any, 
         The document, UTF-8 or UTF-16.
     leave_out : frozenset of str, optional
         Top-level keys to leave out unread. With it, the document itself may have a tag.
+    too_many : str, optional
+        What to say of a list or mapping of more than `MAX_ITEMS` items.
 
     Returns
     -------
     tree : object
         Plain Python objects; None for an empty document.
     duplicates : list of str
-        A sentence for each key that appears twice; the tree has its last value.
+        A sentence for each key that appears twice, the first few of them; the tree has its last
+        value.
 
     Raises
     ------
     StrictYamlError
         When there is no tree to be had.
+
+    Notes
+    -----
+    The text is read once, and no further than to the first problems that are worth telling: a
+    region file may come from anybody. ``yaml.safe_load`` takes duplicate keys and ``010`` for
+    eight, StrictYAML has no flow style, and both need minutes for an alias bomb.
     """
+    builder = _Builder(leave_out, too_many)
     try:
-        problems = _indirections(data, leave_out)
-        if problems:
-            raise StrictYamlError(problems)
-        loader = _Loader(data)
-        try:
-            node = loader.get_single_node()
-            if node is None:
-                return None, []
-            if leave_out is not None and isinstance(node, yaml.MappingNode):
-                node.tag = "tag:yaml.org,2002:map"
-                node.value = [pair for pair in node.value if pair[0].value not in leave_out]
-            return loader.construct_document(node), loader.duplicates
-        finally:
-            loader.dispose()
+        for event in yaml.parse(data, Loader=_Parser):
+            builder.take(event)
     except yaml.YAMLError as error:
         raise StrictYamlError([_sentence(error)]) from error
     except UnicodeDecodeError as error:
         raise StrictYamlError([f"is not text in UTF-8 (byte {error.start})"]) from error
+    if builder.problems:
+        raise StrictYamlError(builder.problems)
+    return builder.tree, builder.duplicates
 
 
 # The C parser, where PyYAML was built with it.
 _Parser: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
+_WORDS = {
+    **dict.fromkeys(("true", "True", "TRUE"), True),
+    **dict.fromkeys(("false", "False", "FALSE"), False),
+    **dict.fromkeys(("~", "null", "Null", "NULL", ""), None),
+}
+_WHOLE = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,17})")
+_FLOAT = re.compile(
+    r"[-+]?(?:0|[1-9][0-9]*)\.[0-9]*(?:[eE][-+][0-9]+)?|[-+]?\.[0-9]+(?:[eE][-+][0-9]+)?"
+)
+_SPECIAL = re.compile(r"([-+]?)\.(inf|Inf|INF)|\.(?:nan|NaN|NAN)")
+_NO_KEY: Any = object()
 
-class _Loader(_Parser):
-    """A safe loader with few implicit types, which notes duplicate keys."""
 
-    yaml_implicit_resolvers: ClassVar[dict[str, list[Any]]] = {}
+class _Collection:
+    """A list or mapping in the making."""
 
-    def __init__(self, data: bytes) -> None:
-        super().__init__(data)
+    __slots__ = ("is_mapping", "items", "key", "value")
+
+    def __init__(self, *, is_mapping: bool) -> None:
+        self.is_mapping = is_mapping
+        self.value: Any = {} if is_mapping else []
+        self.key: Any = _NO_KEY
+        self.items = 0
+
+
+class _Builder:
+    """Makes plain objects of the events of a document, and notes what is wrong with it."""
+
+    def __init__(self, leave_out: frozenset[str] | None, too_many: str) -> None:
+        self.tree: Any = None
+        self.problems: list[str] = []
         self.duplicates: list[str] = []
+        self._leave_out = leave_out
+        self._too_many = too_many
+        self._open: list[_Collection] = []
+        self._documents = 0
+        self._values = 0
 
-    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002  # PyYAML's signature
-        """Build a mapping, noting the keys that appear twice."""
-        seen: set[str] = set()
-        for key, _ in node.value:
-            if not isinstance(key.value, str):
-                continue  # the loader itself refuses keys that are lists or mappings
-            if key.value in seen:
-                line = key.start_mark.line + 1
-                self.duplicates.append(
-                    f"line {line}: the key {key.value!r} appears twice in one entry, "
-                    "expected once; remove one of them"
-                )
-            seen.add(key.value)
-        return dict(super().construct_mapping(node, deep=deep))
+    def take(self, event: yaml.Event) -> None:
+        """Take the next event.
 
+        Parameters
+        ----------
+        event : `yaml.Event`
+            The event.
 
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:bool", re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF")
-)
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:null", re.compile(r"^(?:~|null|Null|NULL|)$"), ["~", "n", "N", ""]
-)
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:int", re.compile(r"^[-+]?(?:0|[1-9][0-9]{0,17})$"), list("-+0123456789")
-)
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(
-        r"^(?:[-+]?(?:0|[1-9][0-9]*)\.[0-9]*(?:[eE][-+][0-9]+)?|[-+]?\.[0-9]+(?:[eE][-+][0-9]+)?"
-        r"|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$"
-    ),
-    list("-+0123456789."),
-)
+        Raises
+        ------
+        StrictYamlError
+            When there are so many problems that the rest need not be read.
+        """
+        if isinstance(event, yaml.ScalarEvent):
+            self._check(event)
+            value = event.value
+            self._add(_resolved(value) if event.implicit[0] else value, event)
+        elif isinstance(event, (yaml.MappingStartEvent, yaml.SequenceStartEvent)):
+            self._begin(event)
+        elif isinstance(event, (yaml.MappingEndEvent, yaml.SequenceEndEvent)):
+            self._add(self._open.pop().value, event)
+        elif isinstance(event, yaml.AliasEvent):
+            self._check(event)
+            self._add(None, event)
+        elif isinstance(event, yaml.DocumentStartEvent):
+            self._documents += 1
+            if self._documents > 1:
+                raise _invalid(event, "found a second document, expected one")
 
+    def _begin(self, event: Any) -> None:
+        self._check(event)
+        if len(self._open) >= MAX_DEPTH:
+            self._note(event, f"nested more than {MAX_DEPTH} levels deep, expected 4")
+            raise StrictYamlError(self.problems)
+        self._open.append(_Collection(is_mapping=isinstance(event, yaml.MappingStartEvent)))
 
-def _indirections(data: bytes, leave_out: frozenset[str] | None) -> list[str]:
-    """List anchors, aliases, tags and deep nesting, before anything is built from the text."""
-    problems: list[str] = []
-    for event, depth, is_left_out in _walk(data, leave_out or frozenset()):
-        line = f"line {event.start_mark.line + 1}" if event.start_mark else "somewhere"
+    def _check(self, event: Any) -> None:
+        """Note anchors, aliases and tags, but for those of what is left out."""
+        if event.anchor is not None:
+            self._note(event, "found an anchor or alias, expected the value written out")
+            return
         tag = getattr(event, "tag", None)
-        may_have_tag = is_left_out or (depth == 1 and leave_out is not None)
-        if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
-            problems.append(f"{line}: found an anchor or alias, expected the value written out")
-        elif tag not in (None, "!") and not may_have_tag:
-            problems.append(f"{line}: found the tag {tag}, expected a plain value")
-        if depth > MAX_DEPTH:
-            problems.append(f"{line}: nested more than {MAX_DEPTH} levels deep, expected 4")
-        if depth > MAX_DEPTH or len(problems) >= _MAX_PROBLEMS:
-            break
-    return problems
+        if tag not in (None, "!") and not self._may_have_tag():
+            self._note(event, f"found the tag {tag}, expected a plain value")
+
+    def _may_have_tag(self) -> bool:
+        if self._leave_out is None:
+            return False
+        return not self._open or self._open[0].key in self._leave_out
+
+    def _add(self, value: Any, event: Any) -> None:
+        if not self._open:
+            self.tree = value
+            return
+        parent = self._open[-1]
+        if not parent.is_mapping:
+            parent.value.append(value)
+        elif parent.key is _NO_KEY:
+            parent.key = self._key(parent, value, event)
+            return
+        else:
+            if len(self._open) > 1 or parent.key not in (self._leave_out or ()):
+                parent.value[parent.key] = value
+            parent.key = _NO_KEY
+        parent.items += 1
+        self._values += 1
+        if parent.items > MAX_ITEMS or self._values > MAX_VALUES:
+            raise StrictYamlError([f"line {event.start_mark.line + 1}: {self._too_many}"])
+
+    def _key(self, parent: _Collection, key: Any, event: Any) -> Any:
+        if isinstance(key, (list, dict)):
+            raise _invalid(event, "found a key that is a list or mapping, expected a text")
+        if key in parent.value and len(self.duplicates) < MAX_PROBLEMS:
+            line = event.start_mark.line + 1
+            shown = str(event.value)[:60]
+            self.duplicates.append(
+                f"line {line}: the key {shown!r} appears twice in one entry, "
+                "expected once; remove one of them"
+            )
+            if len(self.duplicates) == MAX_PROBLEMS:
+                raise StrictYamlError([*self.problems, *self.duplicates])
+        return key
+
+    def _note(self, event: Any, problem: str) -> None:
+        self.problems.append(f"line {event.start_mark.line + 1}: {problem}")
+        if len(self.problems) >= MAX_PROBLEMS:
+            raise StrictYamlError(self.problems)
 
 
-def _walk(data: bytes, leave_out: frozenset[str]) -> Iterator[tuple[yaml.Event, int, bool]]:
-    """Yield the events of a document, their depth, and whether they belong to what is left out.
+def _resolved(text: str) -> Any:
+    """Return the value of a plain scalar."""
+    if text in _WORDS:
+        return _WORDS[text]
+    if _WHOLE.fullmatch(text):
+        return int(text)
+    if _FLOAT.fullmatch(text):
+        return float(text)
+    special = _SPECIAL.fullmatch(text)
+    if special:
+        return float(f"{special[1] or ''}inf" if special[2] else "nan")
+    return text
 
-    The document's own mapping is at depth 1, as are its keys and its plain values.
-    """
-    depth = 0
-    position = 0  # of the next key or value in the document's own mapping
-    is_left_out = False
-    for event in yaml.parse(data, Loader=_Parser):
-        if isinstance(event, (yaml.MappingStartEvent, yaml.SequenceStartEvent)):
-            depth += 1
-        if depth == 1 and isinstance(event, yaml.ScalarEvent) and position % 2 == 0:
-            is_left_out = event.value in leave_out
-        yield event, depth, is_left_out
-        if isinstance(event, (yaml.MappingEndEvent, yaml.SequenceEndEvent)):
-            depth -= 1
-            position += depth == 1
-        elif isinstance(event, (yaml.ScalarEvent, yaml.AliasEvent)):
-            position += depth == 1
+
+def _invalid(event: yaml.Event, problem: str) -> StrictYamlError:
+    mark = event.start_mark
+    where = f"line {mark.line + 1}, column {mark.column + 1}"
+    return StrictYamlError([f"{where}: is not valid YAML ({problem})"])
 
 
 def _sentence(error: yaml.YAMLError) -> str:

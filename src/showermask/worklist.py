@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from showermask.exceptions import ExposureError, RegionFileError
@@ -43,15 +44,24 @@ class WorkItem:
             ``state``: ``none``, ``candidates``, ``done`` or ``broken``; ``candidates`` and
             ``accepted``: how many there are.
         """
-        if not self.regions.exists():
-            return {"state": "none", "candidates": 0, "accepted": 0}
         try:
-            regions = read_regions(self.regions)
-        except RegionFileError:
-            return {"state": "broken", "candidates": 0, "accepted": 0}
-        candidates = len(regions.candidates)
-        state = "candidates" if candidates else "done"
-        return {"state": state, "candidates": candidates, "accepted": len(regions.accepted)}
+            status = self.regions.stat()
+        except OSError:
+            return {"state": "none", "candidates": 0, "accepted": 0}
+        identity = status.st_ino, status.st_size, status.st_mtime_ns
+        state, candidates, accepted = _progress(self.regions, identity)
+        return {"state": state, "candidates": candidates, "accepted": accepted}
+
+
+@lru_cache(maxsize=4096)
+def _progress(regions: Path, _identity: tuple[int, int, int]) -> tuple[str, int, int]:
+    """Return state and counts of a region file, as long as it is the same."""
+    try:
+        content = read_regions(regions)
+    except (RegionFileError, OSError):
+        return "broken", 0, 0
+    candidates = len(content.candidates)
+    return "candidates" if candidates else "done", candidates, len(content.accepted)
 
 
 def find_work(

@@ -153,7 +153,9 @@ def preview(request: Request, listener: Listener) -> Summary:
     present = _read_present(request.output, request.target)
     summary, to_do = Summary(failed=dict(matches.failed)), 0
     width = max((len(match.exposure) for match in matches.found), default=8)
-    heading = "from      showers  regions  pixels  of a frame  time lost of each"
+    heading = (
+        "from      showers  regions  pixels  in all integrations  of a frame  time lost of each"
+    )
     listener.say(f"{'exposure':{width}s}  {heading}")
     for match in matches.found:
         wanted = _pending_row(match, request)
@@ -168,7 +170,8 @@ def preview(request: Request, listener: Listener) -> Summary:
         to_do += not is_done
         listener.say(
             f"{match.exposure:{width}s}  {match.kind:8s}  {loss.showers:7d}  {loss.regions:7d}  "
-            f"{loss.pixels:6d}  {loss.fraction:10.3%}  {seconds:>17s}"
+            f"{loss.pixels:6d}  {loss.integration_pixels:19d}  {loss.fraction:10.3%}  "
+            f"{seconds:>17s}"
             f"{'  up to date' if is_done else ''}"
         )
     for line in matches.describe():
@@ -218,7 +221,10 @@ def run_batch(request: Request, listener: Listener) -> Summary:
             if not _is_done(ledger.rows, wanted[match.exposure], request)
         ]
         summary.current = len(matches.found) - len(to_do)
-        for line in _remarks(ledger.rows, wanted, {match.exposure for match in to_do}):
+        redone = {match.exposure for match in to_do}
+        for line in _left_over(ledger.rows, set(wanted) | set(matches.failed), matches.failed):
+            listener.say(line)
+        for line in _remarks(ledger.rows, wanted, redone):
             listener.say(line)
         jobs = [_job(match, wanted[match.exposure], request, workspace) for match in to_do]
         ledger.begin(
@@ -349,14 +355,24 @@ def _kinds(request: Request) -> tuple[str, ...]:
     return PREFERENCE[request.target] if request.kind is None else (request.kind,)
 
 
-def _remarks(
-    present: Mapping[str, Row], wanted: Mapping[str, Row], redone: set[str]
+def _left_over(
+    present: Mapping[str, Row], wanted: set[str], failed: Mapping[str, str]
 ) -> Iterator[str]:
-    """Say what of the output is not what it may seem."""
-    old = sorted(set(present) - set(wanted))
+    """Name products of earlier runs that this batch does not make, and why it does not."""
+    old = sorted(set(present) - wanted)
     if old:
         yield f"in the output from before, but not in this batch ({len(old)}):"
         yield from (f"  {root}" for root in old)
+    for root in sorted(set(failed) & set(present)):
+        names = ", ".join(product.name for product in present[root].products)
+        if names:
+            yield f"{root}: can't be made now; of an earlier run there is {names}"
+
+
+def _remarks(
+    present: Mapping[str, Row], wanted: Mapping[str, Row], redone: set[str]
+) -> Iterator[str]:
+    """Say what of the output was made with other versions than those that are installed."""
     now = installed_versions()
     others = {
         f"{name} {version}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import logging
+import os
 import threading
 import time
 import warnings
@@ -142,7 +143,8 @@ def _run(job: Job) -> Row:
         sha256=masked.provenance.sha256 or "",
         showers=coverage.showers,
         regions=coverage.regions,
-        pixels=coverage.pixels,
+        pixels=coverage.integration_pixels,
+        frame_pixels=coverage.pixels,
         fraction=round(coverage.fraction, 8),
         versions=_versions(masked.crds_context),
     )
@@ -151,10 +153,13 @@ def _run(job: Job) -> Row:
 @contextmanager
 def _logged(path: Path) -> Iterator[None]:
     """Write what the pipeline says into a file, errors with their traceback."""
-    handler = logging.FileHandler(path, mode="w", encoding="utf-8")
+    # Into a file of its own: a link could lead to somebody else's.
+    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o666)
+    stream = os.fdopen(file, "w", encoding="utf-8", errors="backslashreplace")
+    handler = logging.StreamHandler(stream)
     handler.setFormatter(logging.Formatter("%(asctime)s - %(name)s - %(levelname)s - %(message)s"))
     log = logging.getLogger(_LOGGERS[0])
-    with closing(handler), loggers_at(logging.INFO, _LOGGERS, handler):
+    with stream, closing(handler), loggers_at(logging.INFO, _LOGGERS, handler):
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("default")

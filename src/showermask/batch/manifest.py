@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
@@ -10,8 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
-from showermask.atomic import whole_file
 from showermask.exceptions import OutputError
+from showermask.files import atomic_write, sha256_of
 
 __all__ = ["MANIFEST_NAME", "FileState", "Row", "file_time", "read_manifest", "write_manifest"]
 
@@ -19,7 +18,6 @@ __all__ = ["MANIFEST_NAME", "FileState", "Row", "file_time", "read_manifest", "w
 MANIFEST_NAME = "manifest.ecsv"
 
 _FORMAT = "showermask-manifest-1.0"
-_BLOCK = 1024**2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +57,7 @@ class FileState:
         """
         status = path.stat()
         return cls(
-            name=path.name, size=status.st_size, mtime=status.st_mtime_ns, sha256=_hash(path)
+            name=path.name, size=status.st_size, mtime=status.st_mtime_ns, sha256=sha256_of(path)
         )
 
     def is_intact(self, folder: Path) -> bool:
@@ -80,7 +78,7 @@ class FileState:
             status = path.stat()
             if status.st_size != self.size:
                 return False
-            return status.st_mtime_ns == self.mtime or _hash(path) == self.sha256
+            return status.st_mtime_ns == self.mtime or sha256_of(path) == self.sha256
         except OSError:
             return False
 
@@ -105,9 +103,9 @@ class Row:
         The region file.
     sha256 : str
         Its hash, of when it was applied; with mask files, that of all of them.
-    showers, regions, pixels : int
-        Number of masked showers, of pixel regions, and of distinct masked pixels, summed over
-        integrations.
+    showers, regions, pixels, frame_pixels : int
+        Number of masked showers, of pixel regions, of distinct masked pixels summed over
+        integrations, and of those of the frame.
     fraction : float
         Masked fraction of the frame, in the integration where it is largest.
     parameters : str
@@ -134,6 +132,7 @@ class Row:
     showers: int = 0
     regions: int = 0
     pixels: int = 0
+    frame_pixels: int = 0
     fraction: float = 0.0
     parameters: str
     versions: str = ""
@@ -284,17 +283,9 @@ def write_manifest(folder: Path, rows: Mapping[str, Row]) -> None:
         meta={"format": _FORMAT},
     )
     table["input_size"].unit, table["seconds"].unit = units.byte, units.s
-    with whole_file(folder / MANIFEST_NAME) as draft:
+    with atomic_write(folder / MANIFEST_NAME) as draft:
         table.write(draft, format="ascii.ecsv")
 
 
 def _plain(value: Any) -> Any:
     return value.item() if hasattr(value, "item") else value
-
-
-def _hash(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while block := stream.read(_BLOCK):
-            digest.update(block)
-    return digest.hexdigest()

@@ -6,6 +6,8 @@ import sys
 from typing import Any
 
 from showermask.batch.manifest import Row
+from showermask.flagging import pixels_text
+from showermask.messages import counted, printable
 
 __all__ = ["Progress"]
 
@@ -25,6 +27,7 @@ class Progress:
         line : str
             The line.
         """
+        line = printable(line)
         if self._bar is None:
             print(line, flush=True)
         else:
@@ -57,8 +60,9 @@ class Progress:
             self.say(f"[{self._count}/{self._total}] {row.exposure}: FAILED: {row.error}")
         elif self._bar is None:
             self.say(
-                f"[{self._count}/{self._total}] {row.exposure}: {row.showers} showers, "
-                f"{row.pixels} pixels, {row.fraction:.2%} of the frame, {row.seconds:.1f} s"
+                f"[{self._count}/{self._total}] {row.exposure}: {counted(row.showers, 'shower')}, "
+                f"{pixels_text(row.frame_pixels, row.pixels)}, {row.fraction:.2%} of the frame, "
+                f"{row.seconds:.1f} s"
             )
         if self._bar is not None:
             self._bar.update()

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
 import shutil
-import socket
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from showermask.batch.manifest import MANIFEST_NAME
-from showermask.exceptions import OutputError
+from showermask.exceptions import LockedError, OutputError
+from showermask.files import STAGING_PREFIX, FileLock
 
 __all__ = ["LOG_FOLDER", "Workspace", "open_workspace", "refuse_strangers"]
 
@@ -21,8 +19,7 @@ __all__ = ["LOG_FOLDER", "Workspace", "open_workspace", "refuse_strangers"]
 LOG_FOLDER = "logs"
 
 _LOCK_NAME = ".showermask.lock"
-_STAGING_PREFIX = ".showermask-"  # also of the folders that whole_file makes
-_WORK_NAME = f"{_STAGING_PREFIX}work"
+_WORK_NAME = f"{STAGING_PREFIX}work"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,16 +140,20 @@ def open_workspace(output: Path) -> Iterator[Workspace]:
     """
     folder = output.absolute()
     workspace = Workspace(output=folder, run=uuid.uuid4().hex)
+    lock = FileLock(folder / _LOCK_NAME)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         refuse_strangers(folder)
-        lock = _lock(folder / _LOCK_NAME)
+        lock.acquire(workspace.run)
+    except LockedError as error:
+        raise OutputError(
+            f"{folder}: another batch is at work in it{error.by}; wait for its end, or take "
+            "another output directory"
+        ) from error
     except OSError as error:
         raise _unusable(output, error) from error
     try:
         try:
-            os.ftruncate(lock, 0)
-            os.pwrite(lock, f"{workspace.run} {socket.gethostname()} {os.getpid()}\n".encode(), 0)
             _clear(folder)
             (folder / LOG_FOLDER).mkdir(exist_ok=True)
         except OSError as error:
@@ -160,8 +161,7 @@ def open_workspace(output: Path) -> Iterator[Workspace]:
         yield workspace
     finally:
         _clear(folder)
-        (folder / _LOCK_NAME).unlink(missing_ok=True)
-        os.close(lock)
+        lock.release()
 
 
 def refuse_strangers(folder: Path) -> None:
@@ -193,32 +193,13 @@ def refuse_strangers(folder: Path) -> None:
         )
 
 
-def _lock(path: Path) -> int:
-    """Return a lock file that is open and ours; the lock goes with the process."""
-    while True:
-        lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            holder = os.pread(lock, 1000, 0).decode(errors="replace").split()[1:]
-            os.close(lock)
-            by = f" ({holder[0]}, process {holder[1]})" if len(holder) == 2 else ""
-            raise OutputError(
-                f"{path.parent}: another batch is at work in it{by}; wait for its end, or take "
-                "another output directory"
-            ) from None
-        except OSError:
-            pass  # a disk without locks: the run's name in the file has to do
-        # The one before may have removed the file between our opening and locking it.
-        if path.exists() and os.fstat(lock).st_ino == path.stat().st_ino:
-            return lock
-        os.close(lock)
-
-
 def _clear(folder: Path) -> None:
     """Remove what is not finished, of this run or of one that died."""
-    for left in folder.glob(f"{_STAGING_PREFIX}*"):
-        shutil.rmtree(left, ignore_errors=True)
+    for left in folder.glob(f"{STAGING_PREFIX}*"):
+        if left.is_symlink():
+            left.unlink(missing_ok=True)
+        else:
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def _unusable(output: Path, error: OSError) -> OutputError:

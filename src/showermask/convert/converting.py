@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from showermask.atomic import whole_file
 from showermask.convert.context import Context
 from showermask.convert.lists import (
     read_flag_file,
@@ -18,8 +17,10 @@ from showermask.convert.lists import (
     write_tool_list,
 )
 from showermask.exceptions import ConvertError, PixelsError
+from showermask.files import atomic_write
 from showermask.flagging import footprints, masked_pixels
 from showermask.maskfile import read_mask, write_mask
+from showermask.messages import counted
 from showermask.pixels import MaskImage, PixelRegion, ranges_of
 from showermask.regionfile import SUFFIXES, RegionFile, read_regions, write_regions
 from showermask.shower import Shower
@@ -65,7 +66,8 @@ class Converted:
     def describe(self) -> list[str]:
         """Return lines for people."""
         names = ", ".join(str(file) for file in self.files)
-        lines = [f"{names}: {self.showers} showers, {self.pixels} pixel regions"]
+        showers, regions = counted(self.showers, "shower"), counted(self.pixels, "pixel region")
+        lines = [f"{names}: {showers}, {regions}"]
         return lines + [f"not in {self.files[0].name}: {what}" for what in self.lost]
 
 
@@ -270,7 +272,7 @@ def _converted(regions: RegionFile, *files: Path, lost: tuple[str, ...] = ()) ->
 
 
 def _write_text(target: Path, text: str) -> None:
-    with whole_file(target) as draft:
+    with atomic_write(target) as draft:
         draft.write_text(text, encoding="utf-8")
 
 
@@ -291,9 +293,9 @@ def _write_table(regions: RegionFile, target: Path, _: Context) -> Converted:
 def _write_tool(regions: RegionFile, target: Path, _: Context) -> Converted:
     showers = [entry for entry in regions.accepted if isinstance(entry, Shower)]
     _write_text(target, write_tool_list(showers))
-    lost = [f"{len(regions.pixels)} pixel regions"] if regions.pixels else []
+    lost = [counted(len(regions.pixels), "pixel region")] if regions.pixels else []
     others = len(regions.showers) - len(showers)
-    lost += [f"{others} showers that are not accepted"] if others else []
+    lost += [f"{counted(others, 'shower')}, not accepted"] if others else []
     lost += (
         ["last groups; the tool masks to the end"]
         if any(shower.last_group is not None for shower in showers)
@@ -334,7 +336,7 @@ def _image(regions: RegionFile, target: Path, context: Context) -> np.ndarray[An
 def _lost_in_image(regions: RegionFile) -> tuple[str, ...]:
     others = len(regions.entries) - len(regions.accepted)
     lost = ["integrations, groups, flags and texts"]
-    return (*lost, f"{others} entries that are not accepted") if others else tuple(lost)
+    return (*lost, f"{counted(others, 'entry', 'entries')}, not accepted") if others else (*lost,)
 
 
 def _refuse_flags(_: RegionFile, target: Path, __: Context) -> Converted:

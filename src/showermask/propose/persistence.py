@@ -18,6 +18,7 @@ from showermask.exposure import Exposure, Product
 from showermask.flagging import footprints, masked_pixels
 from showermask.frames import FrameReader
 from showermask.maskfile import write_mask
+from showermask.messages import counted
 from showermask.pixels import MaskImage, PixelRegion, ranges_of
 from showermask.regionfile import read_regions_for, write_regions
 
@@ -87,13 +88,15 @@ class Persistence:
 
     def describe(self) -> str:
         """Return a line for people."""
-        gone = f"; {self.gone} entries of before taken out" if self.gone else ""
+        gone = (
+            f"; {counted(self.gone, 'entry', 'entries')} of before taken out" if self.gone else ""
+        )
         if not self.sources:
             return f"{self.exposure}: no persistence of earlier exposures{gone}"
         state = "in" if self.is_written else "already in"
         return (
-            f"{self.exposure}: {self.pixels} pixels saturated in {', '.join(self.sources)}, "
-            f"{state} {self.regions}{gone}"
+            f"{self.exposure}: {counted(self.pixels, 'pixel')} saturated in "
+            f"{', '.join(self.sources)}, {state} {self.regions}{gone}"
         )
 
 

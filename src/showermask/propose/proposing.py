@@ -10,6 +10,7 @@ from pathlib import Path
 from showermask.exceptions import ExposureError, OutputError, ShowermaskError
 from showermask.exposure import Exposure, Product
 from showermask.frames import FrameReader
+from showermask.messages import counted
 from showermask.propose.finder import MIN_GROUPS, find_candidates
 from showermask.propose.merging import merge_candidates
 from showermask.regionfile import SUFFIXES, read_regions_for, write_regions
@@ -56,10 +57,10 @@ class Proposal:
         if not self.found:
             return f"{self.exposure}: no candidates{gone}"
         scores = [shower.score or 0.0 for shower in self.found]
-        noun = "candidate" if len(self.found) == 1 else "candidates"
+        ends = dict.fromkeys(f"{score:.1f}" for score in (min(scores), max(scores)))
         return (
-            f"{self.exposure}: {len(self.found)} {noun}, S/N {min(scores):.1f} to "
-            f"{max(scores):.1f}, {self.new} new{gone}, in {self.regions}"
+            f"{self.exposure}: {counted(len(self.found), 'candidate')}, S/N {' to '.join(ends)}, "
+            f"{self.new} new{gone}, in {self.regions}"
         )
 
 

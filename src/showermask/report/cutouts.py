@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from showermask.exposure import Product, product_root
+from showermask.files import is_file
 from showermask.flagging import Footprint
 from showermask.frames import FrameReader
-from showermask.slopes import estimate_rate, masked_in
+from showermask.slopes import MaskedPlaces, estimate_rate
 
 __all__ = ["Cutout", "RateSource", "cut_out"]
 
@@ -95,7 +96,7 @@ class RateSource:
 
 
 def cut_out(
-    reader: FrameReader, mark: Footprint, bits: int, others: list[Footprint], rates: RateSource
+    reader: FrameReader, mark: Footprint, masked: MaskedPlaces, rates: RateSource
 ) -> Cutout:
     """Cut out the surroundings of a shower.
 
@@ -105,10 +106,8 @@ def cut_out(
         The exposure that was masked, as it was before.
     mark : Footprint
         The shower.
-    bits : int
-        The bits that it sets.
-    others : list of Footprint
-        All showers that are masked in this exposure, this one included if it is.
+    masked : MaskedPlaces
+        All that is masked in this exposure, this shower included if it is.
     rates : RateSource
         Where to find rates; without them they are estimated from the ramp.
 
@@ -123,20 +122,20 @@ def cut_out(
     group = mark.groups.start or min(1, mark.ngroups - 1)
     difference, title = _difference(reader, where, group, box)
     if reader.exposure.product is Product.RAMP:
-        before = estimate_rate(reader, where, box, [])
-        after = estimate_rate(reader, where, box, others)
+        before = estimate_rate(reader, where, box)
+        after = estimate_rate(reader, where, box, masked)
         before_title = after_title = _ESTIMATE
     else:
         before = reader.window(where, 0, box)
         before[(reader.dq_window(where, 0, box) & _DO_NOT_USE) > 0] = np.nan
-        after = np.where(masked_in(others, where, 0, box), np.float32(np.nan), before)
+        lost = masked.bits(where, 0, box) > 0
+        after = np.where(lost, np.float32(np.nan), before)
         before_title = after_title = _kind(reader.path)
     # Rates are compared with rates: an estimate is not as good as either.
     if rates.before is not None and rates.after is not None:
         before, before_title = _rate(rates.before, where, box), _kind(rates.before)
         after, after_title = _rate(rates.after, where, box), _kind(rates.after)
-    dq = reader.dq_window(where, group, box).astype(np.uint32)
-    dq[masked_in(others, where, group, box)] |= bits
+    dq = reader.dq_window(where, group, box) | masked.bits(where, group, box)
     return Cutout(
         box=box,
         difference=difference,
@@ -186,4 +185,4 @@ def _kind(path: Path) -> str:
 def _rate_file(exposure: Path, folder: Path) -> Path | None:
     root = product_root(exposure)
     paths = (folder / f"{root}_{kind}.fits" for kind in ("rateints", "rate"))
-    return next((path for path in paths if path.exists()), None)
+    return next((path for path in paths if is_file(path)), None)

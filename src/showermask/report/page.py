@@ -9,6 +9,7 @@ from html import escape
 from importlib.resources import files
 
 from showermask import __version__
+from showermask.messages import counted
 from showermask.pixels import PixelRegion
 from showermask.report.cutouts import Cutout
 from showermask.report.pictures import Scale, draw_flags, draw_image
@@ -75,7 +76,7 @@ class ExposureReport:
     entries : tuple of EntryReport
         All that were reviewed.
     counts : tuple of int
-        Masked showers, pixel regions, and pixels.
+        Masked showers, pixel regions, pixels of the frame, and pixels of all integrations.
     fraction : float
         Masked fraction of the frame.
     seconds : float or None
@@ -91,7 +92,7 @@ class ExposureReport:
     reviewer: str | None = None
     reviewed: str | None = None
     entries: tuple[EntryReport, ...] = ()
-    counts: tuple[int, int, int] = (0, 0, 0)
+    counts: tuple[int, int, int, int] = (0, 0, 0, 0)
     fraction: float = 0.0
     seconds: float | None = None
     notes: tuple[str, ...] = field(default=())
@@ -143,7 +144,8 @@ def page(summary: Summary, exposures: Iterable[ExposureReport]) -> Iterator[str]
             sections.append("".join(_section(exposure)))
     yield (
         "<table><thead><tr><th>Exposure<th>Status<th>From<th class=number>Showers"
-        "<th class=number>Regions<th class=number>Pixels<th class=number>Of a frame"
+        "<th class=number>Regions<th class=number>Pixels<th class=number>In all<br>integrations"
+        "<th class=number>Of a frame"
         "<th class=number>Time lost<br>of each"
         "<th>Reviewer</tr></thead><tbody>\n"
     )
@@ -156,11 +158,11 @@ def page(summary: Summary, exposures: Iterable[ExposureReport]) -> Iterator[str]
 def _row(exposure: ExposureReport) -> str:
     name = escape(exposure.name)
     linked = f'<a href="#{name}">{name}</a>' if exposure.entries or exposure.notes else name
-    showers, regions, pixels = exposure.counts
+    showers, regions, pixels, integration_pixels = exposure.counts
     return (
         f"<tr><td>{linked}<td class={escape(exposure.status)}>{escape(exposure.status)}"
         f"<td>{escape(exposure.source)}<td class=number>{showers}<td class=number>{regions}"
-        f"<td class=number>{pixels}"
+        f"<td class=number>{pixels}<td class=number>{integration_pixels}"
         f"<td class=number>{exposure.fraction:.3%}<td class=number>{_time(exposure.seconds)}"
         f"<td>{escape(exposure.reviewer or '')}</tr>\n"
     )
@@ -183,7 +185,7 @@ def _entry(report: EntryReport) -> Iterator[str]:
     entry = report.entry
     is_masked = entry.status is Status.ACCEPTED
     cost = (
-        f"{report.pixels} pixels, {_time(report.seconds)} of each pixel"
+        f"{counted(report.pixels, 'pixel')}, {_time(report.seconds)} of each"
         if is_masked
         else "not masked"
     )

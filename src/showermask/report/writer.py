@@ -6,18 +6,20 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from showermask.atomic import whole_file
 from showermask.batch.manifest import MANIFEST_NAME, Row, read_manifest
 from showermask.exceptions import OutputError, ShowermaskError
-from showermask.exposure import Product, known_flags, product_kind
-from showermask.flagging import DEFAULT_FLAGS, Footprint, bits_of, bits_of_entry, footprints
+from showermask.exposure import Exposure, Product, known_flags, product_kind
+from showermask.files import atomic_write
+from showermask.flagging import DEFAULT_FLAGS, bits_of, bits_of_entry, footprints
 from showermask.frames import FrameReader
 from showermask.loss import Loss, time_lost
+from showermask.messages import counted
 from showermask.pixels import PixelRegion
 from showermask.regionfile import RegionFile, read_regions
 from showermask.report.cutouts import RateSource, cut_out
 from showermask.report.page import EntryReport, ExposureReport, Summary, page
 from showermask.shower import Shower
+from showermask.slopes import MaskedPlaces
 
 __all__ = ["report_batch", "report_exposure"]
 
@@ -64,10 +66,10 @@ def report_batch(output: Path, target: Path, *, pictures: int) -> None:
     counts = [sum(row.status == status for row in rows.values()) for status in ("done", "failed")]
     summary = Summary(
         title=f"Masked showers: {output.resolve().name}",
-        subtitle=f"{counts[0]} of {len(rows)} exposures done, {counts[1]} failed; "
-        f"{sum(row.showers for row in rows.values())} showers, "
-        f"{sum(row.regions for row in rows.values())} pixel regions, "
-        f"{sum(row.pixels for row in rows.values())} pixels",
+        subtitle=f"{counts[0]} of {counted(len(rows), 'exposure')} done, {counts[1]} failed; "
+        f"{counted(sum(row.showers for row in rows.values()), 'shower')}, "
+        f"{counted(sum(row.regions for row in rows.values()), 'pixel region')}, "
+        f"{counted(sum(row.pixels for row in rows.values()), 'pixel')} in all integrations",
     )
     budget = _Budget(pictures)
     _write(target, summary, (_of_row(rows[root], output, budget) for root in sorted(rows)))
@@ -99,7 +101,7 @@ def report_exposure(exposure: Path, regions: Path, target: Path, *, pictures: in
 
 
 def _write(target: Path, summary: Summary, exposures: Iterator[ExposureReport]) -> None:
-    with whole_file(target) as draft, draft.open("w", encoding="utf-8") as stream:
+    with atomic_write(target) as draft, draft.open("w", encoding="utf-8") as stream:
         stream.writelines(page(summary, exposures))
 
 
@@ -116,12 +118,14 @@ def _of_row(row: Row, output: Path, budget: _Budget) -> ExposureReport:
                 return _of_exposure(path, regions, RateSource.near(path, output), budget)
         except ShowermaskError as error:
             notes += error.problems
+        except OSError as error:
+            notes.append(f"{error.filename}: can't be read ({error.strerror})")
     return ExposureReport(
         name=row.exposure,
         status=row.status,
         source=product_kind(row.input) or "",
         region_file=Path(row.region_file).name,
-        counts=(row.showers, row.regions, row.pixels),
+        counts=(row.showers, row.regions, row.frame_pixels, row.pixels),
         fraction=row.fraction,
         notes=tuple(notes),
     )
@@ -134,8 +138,9 @@ def _of_exposure(
         exposure = reader.exposure
         regions.check_fits(exposure)
         accepted = footprints(regions.accepted, exposure.shape)
+        masked = MaskedPlaces(accepted, [_bits(mark.entry, regions, exposure) for mark in accepted])
         reports = [
-            _of_entry(reader, regions, entry, accepted, rates, budget) for entry in regions.entries
+            _of_entry(reader, regions, entry, masked, rates, budget) for entry in regions.entries
         ]
     loss = Loss.of_marks(accepted, exposure)
     notes = []
@@ -149,18 +154,25 @@ def _of_exposure(
         reviewer=regions.reviewer,
         reviewed=regions.reviewed,
         entries=tuple(reports),
-        counts=(loss.showers, loss.regions, loss.pixels),
+        counts=(loss.showers, loss.regions, loss.pixels, loss.integration_pixels),
         fraction=loss.fraction,
         seconds=loss.seconds,
         notes=tuple(notes),
     )
 
 
+def _bits(entry: Shower | PixelRegion, regions: RegionFile, exposure: Exposure) -> int:
+    known = known_flags(exposure.product)
+    place = f"{regions.name}: {regions.place(entry)}.flags"
+    bits = bits_of_entry(entry, known, known_flags(Product.IMAGE), place)
+    return bits_of(DEFAULT_FLAGS, known, "flags") if bits is None else bits
+
+
 def _of_entry(
     reader: FrameReader,
     regions: RegionFile,
     entry: Shower | PixelRegion,
-    accepted: list[Footprint],
+    masked: MaskedPlaces,
     rates: RateSource,
     budget: _Budget,
 ) -> EntryReport:
@@ -171,10 +183,7 @@ def _of_entry(
     cutout = None
     is_small = max(part.stop - part.start for part in mark.box) <= _LARGEST_PICTURE
     if mark.inside.any() and is_small and budget.take():
-        known = known_flags(exposure.product)
-        bits = bits_of_entry(entry, known, known_flags(Product.IMAGE), f"{place}.flags")
-        bits = bits_of(DEFAULT_FLAGS, known, "flags") if bits is None else bits
-        cutout = cut_out(reader, mark, bits, accepted, rates)
+        cutout = cut_out(reader, mark, masked, rates)
     first, last = mark.groups.start, mark.groups.stop - 1
     is_ramp = exposure.product is Product.RAMP
     return EntryReport(

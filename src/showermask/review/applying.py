@@ -33,7 +33,8 @@ def apply_regions(exposure: Path, regions: Path) -> tuple[Path, list[str]]:
 
     class Listener(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            lines.append(record.getMessage())
+            if not record.getMessage().startswith("Saved model"):  # the page names it itself
+                lines.append(record.getMessage())
 
     with loggers_at(logging.INFO, ["stpipe.showermask"], Listener(logging.INFO)):
         # An instance, not call(): that would ask CRDS for parameters, which the step has not.

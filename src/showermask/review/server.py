@@ -7,19 +7,18 @@ numbered, static files are known by name.
 
 from __future__ import annotations
 
-import fcntl
-import hashlib
+import asyncio
 import hmac
 import json
-import os
 import secrets
 import socket
 import tempfile
 import threading
 import webbrowser
-from collections.abc import Callable, Mapping
-from contextlib import suppress
-from functools import partial
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from html import escape
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -36,11 +35,14 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from showermask.exceptions import ShowermaskError
 from showermask.exposure import Product, known_flags
+from showermask.files import FileLock
 from showermask.flagging import footprints, masked_pixels
 from showermask.frames import FrameReader
+from showermask.messages import printable
 from showermask.pixels import PixelRegion
 from showermask.review.encoding import CODE_SCALE, LINEAR_MADS, compress, encode_frame
 from showermask.review.session import ChangedOnDiskError, ReviewSession, StaleError
@@ -70,6 +72,13 @@ TOKEN_HEADER = "X-Showermask-Token"  # noqa: S105  # its name, not its value
 
 _LOCAL_HOSTS = ("127.0.0.1", "localhost", "[::1]")
 _MAX_BODY = 256 * 1024
+#: Requests for images, which take some 10 MB each, and others that are answered at the same time.
+_IMAGES_AT_ONCE, _OTHERS_AT_ONCE = 4, 16
+#: Seconds that a request may take to come in, or its answer to be taken.
+_LONGEST_TRANSFER = 60
+#: Connections of browsers, and seconds after which an idle one is closed.
+_MOST_CONNECTIONS = 100
+_LONGEST_SILENCE = 20
 _SECURITY_HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
@@ -102,8 +111,8 @@ class Review:
         self.items = items
         self.reviewer = reviewer
         self._open: dict[int, tuple[FrameReader, ReviewSession]] = {}
-        self._lock = threading.RLock()
-        self._locks: list[int] = []
+        self._opening = threading.Lock()
+        self._changing: dict[int, threading.Lock] = defaultdict(threading.Lock)
 
     def get(self, number: int) -> tuple[FrameReader, ReviewSession]:
         """Return reader and session of an exposure.
@@ -125,33 +134,44 @@ class Review:
         """
         if not 0 <= number < len(self.items):
             raise IndexError(f"exposure {number}: expected 0 to {len(self.items) - 1}")
-        with self._lock:
+        found = self._open.get(number)
+        if found is not None:  # images don't wait for what is opened or saved meanwhile
+            return found
+        with self._opening:
             if number not in self._open:
                 item = self.items[number]
-                lock = _lock(item.regions)
-                try:
-                    reader = FrameReader(item.exposure)
-                    session = ReviewSession(reader.exposure, item.regions, reviewer=self.reviewer)
-                except ShowermaskError:
-                    os.close(lock)
-                    raise
-                self._locks.append(lock)
+                reader = FrameReader(item.exposure)
+                session = ReviewSession(
+                    reader.exposure,
+                    item.regions,
+                    reviewer=self.reviewer,
+                    lock=FileLock(_lock_path(item.regions)),
+                )
                 self._open[number] = reader, session
             return self._open[number]
 
     def close(self) -> None:
-        """Close the exposures, and let others review them."""
-        with self._lock:
-            for reader, _ in self._open.values():
-                reader.close()
-            for lock in self._locks:
-                os.close(lock)
+        """Let others review the exposures; what is unsaved stays in drafts."""
+        with self._opening:
+            for _, session in self._open.values():
+                session.close()
             self._open.clear()
-            self._locks.clear()
 
-    def locked(self) -> threading.RLock:
-        """Return the lock under which sessions are changed."""
-        return self._lock
+    def changing(self, number: int) -> threading.Lock:
+        """Return the lock under which the session of an exposure is changed.
+
+        Parameters
+        ----------
+        number : int
+            Position in the list.
+
+        Returns
+        -------
+        `threading.Lock`
+            The lock.
+        """
+        with self._opening:
+            return self._changing[number]
 
     def has_unsaved(self, number: int) -> bool:
         """Tell whether an exposure has something to save.
@@ -169,22 +189,10 @@ class Review:
         return number in self._open and self._open[number][1].is_dirty
 
 
-def _lock(regions: Path) -> int:
-    """Keep other processes of this user from reviewing into the same region file and draft.
-
-    The lock is in the folder for temporary files and goes with the process, however it ends.
-    """
-    name = hashlib.sha256(str(regions.resolve()).encode()).hexdigest()[:16]
-    path = Path(tempfile.gettempdir()) / f"showermask-{os.getuid()}-{name}.lock"
-    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o600)
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        os.close(file)
-        raise ShowermaskError(
-            f"{regions}: is under review in another process of yours; end that one first"
-        ) from error
-    return file
+def _lock_path(regions: Path) -> Path:
+    """Return where it is noted that a region file has unsaved changes: beside it, for all hosts."""
+    real = regions.resolve()
+    return real.with_name(f".{real.stem}.lock")
 
 
 def make_app(
@@ -231,8 +239,14 @@ def make_app(
     ]
     prefix = "/" + base_url.strip("/")
     prefixes = {"", prefix.rstrip("/")}
+    images = {api.frame, api.dq, api.mask}
+    few, many = asyncio.Semaphore(_IMAGES_AT_ONCE), asyncio.Semaphore(_OTHERS_AT_ONCE)
     mounted = [
-        Route(f"{start}/api/{path}", partial(_answer, handler, token), methods=[method])
+        Route(
+            f"{start}/api/{path}",
+            _Endpoint(handler, token, few if handler in images else many),
+            methods=[method],
+        )
         for start in prefixes
         for method, path, handler in routes
     ]
@@ -252,7 +266,7 @@ def make_app(
             ),
             Middleware(_BodyLimit),
         ],
-        exception_handlers={HTTPException: _http_error},
+        exception_handlers={HTTPException: _http_error, Exception: _server_error},
     )
 
 
@@ -366,7 +380,7 @@ class _Api:
         revision = body.get("revision")
         kind = body.get("change")
         added = None
-        with self._review.locked():
+        with self._review.changing(number):
             if kind == "add":
                 added = session.add(_new_entry(body), revision=revision)
             elif kind == "edit":
@@ -387,7 +401,7 @@ class _Api:
 
     def save(self, body: Mapping[str, Any], number: int) -> Response:
         _, session = self._review.get(number)
-        with self._review.locked():
+        with self._review.changing(number):
             session.save(reviewer=body.get("reviewer"), force=bool(body.get("force")))
         return JSONResponse({"state": _state(session)})
 
@@ -410,13 +424,7 @@ def _new_entry(body: Mapping[str, Any]) -> Shower | PixelRegion:
 
 
 def _state(session: ReviewSession) -> dict[str, Any]:
-    shown = [
-        (
-            mark.entry,
-            {"id": mark.id, **mark.entry.to_mapping(), "status": str(mark.entry.status)},
-        )
-        for mark in session.marks
-    ]
+    shown = [(mark.entry, mark.row) for mark in session.marks]
     return {
         "revision": session.revision,
         "showers": [row for entry, row in shown if isinstance(entry, Shower)],
@@ -439,23 +447,61 @@ def _packed(data: bytes, headers: dict[str, str]) -> Response:
     )
 
 
+class _Endpoint:
+    """Answers the requests for one path: a few at a time, and each in a bounded time.
+
+    Images are large while they are packed and sent, and whoever asks for many at once waits.
+
+    Parameters
+    ----------
+    handler : callable
+        Makes the answer of the body and the numbers in the path.
+    token : str
+        Secret that every request has to bring.
+    at_once : `asyncio.Semaphore`
+        Lets a few through.
+    """
+
+    def __init__(
+        self, handler: Callable[..., Response], token: str, at_once: asyncio.Semaphore
+    ) -> None:
+        self._handler, self._token, self._at_once = handler, token, at_once
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive)
+        async with self._at_once:
+            answer = await _answer(self._handler, self._token, request)
+            with suppress(TimeoutError):  # a client that does not take its answer loses it
+                async with asyncio.timeout(_LONGEST_TRANSFER):
+                    await answer(scope, receive, send)
+
+
 async def _answer(handler: Callable[..., Response], token: str, request: Request) -> Response:
     """Check the token, read the body, run the handler in a thread, and put errors in words."""
     given = request.headers.get(TOKEN_HEADER, "")
     if not hmac.compare_digest(given.encode(), token.encode()):
         return _refuse(403, "the token is missing or wrong; open the address that was printed")
     try:
-        body = await _json_body(request)
+        async with asyncio.timeout(_LONGEST_TRANSFER):
+            body = await _json_body(request)
         return await run_in_threadpool(handler, body, **request.path_params)
     except ClientDisconnect:
         return Response(status_code=499)
-    except (IndexError, ShowermaskError) as error:
-        status, kind = next(
-            (status, kind) for type_, status, kind in _ERRORS if isinstance(error, type_)
-        )
-        return _refuse(status, str(error), kind=kind)
-    except (KeyError, TypeError, ValueError, RecursionError) as error:
-        return _refuse(422, f"the request is not understood ({error})")
+    except (IndexError, KeyError, TypeError, ValueError, RecursionError, OSError) as error:
+        return _refusal_of(error)
+
+
+def _refusal_of(error: Exception) -> Response:
+    """Return the answer to a request that failed: status, kind and sentence."""
+    for known, status, kind in _ERRORS:
+        if isinstance(error, known):
+            return _refuse(status, str(error), kind=kind)
+    if isinstance(error, TimeoutError):
+        return _refuse(408, "the request did not come to an end; send it again")
+    if isinstance(error, OSError):
+        where = f"{error.filename}: " if error.filename else ""
+        return _refuse(422, printable(f"{where}{error.strerror or error}"))
+    return _refuse(422, printable(f"the request is not understood ({error})"))
 
 
 #: HTTP status and kind of each error, the first that fits.
@@ -487,6 +533,14 @@ def _refuse(status: int, sentence: str, *, kind: str = "error") -> Response:
 def _http_error(_: Request, error: Exception) -> Response:
     status = getattr(error, "status_code", 500)
     return _refuse(status, str(getattr(error, "detail", "error")))
+
+
+def _server_error(_: Request, __: Exception) -> Response:
+    """Answer for a defect of ours, which the log tells of; nothing adds headers to this answer."""
+    sentence = "the server failed at this request; see its terminal"
+    return JSONResponse(
+        {"error": sentence, "kind": "error"}, status_code=500, headers=_SECURITY_HEADERS
+    )
 
 
 def _static_names() -> list[str]:
@@ -578,7 +632,8 @@ def serve(
     """
     token = secrets.token_urlsafe(24)
     app = make_app(review, token=token, base_url=base_url, allowed_hosts=allowed_hosts)
-    listener = socket.socket()
+    # With its protocol named, asyncio switches Nagle's algorithm off, which delays small answers.
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind(("127.0.0.1", port))
@@ -594,20 +649,64 @@ def serve(
         announce(f"Behind the proxy:  /{base_url.strip('/')}/#token={token}")
     announce(f"From another machine:  ssh -L {port}:127.0.0.1:{port} {socket.gethostname()}")
     announce("Ctrl-C ends the review; unsaved marks are kept in a draft.")
-    if open_browser:
-        with suppress(webbrowser.Error):
-            threading.Timer(0.5, webbrowser.open, [url]).start()
     config = uvicorn.Config(
         app,
         log_level="warning",
         lifespan="off",
         timeout_graceful_shutdown=2,
+        http=_BoundedProtocol,
         # A request on a connection that is just being closed for idleness would be lost.
         timeout_keep_alive=3600,
     )
     server = uvicorn.Server(config)
     try:
-        with listener, suppress(KeyboardInterrupt):
+        with listener, _shown_in_browser(url, wanted=open_browser), suppress(KeyboardInterrupt):
             server.run(sockets=[listener])
     finally:
         review.close()
+
+
+@contextmanager
+def _shown_in_browser(url: str, *, wanted: bool) -> Iterator[None]:
+    """Open a page in the browser by way of a file that only its owner can read.
+
+    What a browser is started with is in the list of processes, for everybody to see.
+    """
+    if not wanted:
+        yield
+        return
+    with tempfile.TemporaryDirectory(prefix="showermask-") as folder:
+        page = Path(folder) / "open.html"
+        page.touch(mode=0o600)
+        page.write_text(
+            '<!doctype html><meta charset="utf-8"><meta name="referrer" content="no-referrer">'
+            f'<meta http-equiv="refresh" content="0; url={escape(url)}"><title>showermask</title>'
+            f'<a href="{escape(url)}">Review</a>\n',
+            encoding="utf-8",
+        )
+        with suppress(webbrowser.Error):
+            threading.Timer(0.5, webbrowser.open, [page.as_uri()]).start()
+        yield
+
+
+class _BoundedProtocol(H11Protocol):
+    """HTTP on a connection: one of so many, which is closed if nothing comes in at first."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Take a connection, or close it where there are too many."""
+        super().connection_made(transport)
+        if len(self.connections) > _MOST_CONNECTIONS:
+            transport.close()
+            return
+        self._first_words = self.loop.call_later(_LONGEST_SILENCE, transport.close)
+
+    def data_received(self, data: bytes) -> None:
+        """Take what comes in."""
+        self._first_words.cancel()
+        super().data_received(data)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the connection."""
+        if hasattr(self, "_first_words"):
+            self._first_words.cancel()
+        super().connection_lost(exc)

@@ -6,17 +6,21 @@ file follows every change, so that a closed tab or a killed server loses nothing
 
 from __future__ import annotations
 
-import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from showermask.exceptions import RegionFileError, ShowermaskError
-from showermask.exposure import Exposure
+from showermask.exceptions import LockedError, OutputError, RegionFileError, ShowermaskError
+from showermask.exposure import Exposure, Product, known_flags
+from showermask.files import FileLock, atomic_write, sha256_of
+from showermask.flagging import bits_of_entry
 from showermask.pixels import PixelRegion
 from showermask.regionfile import RegionFile, read_regions, write_regions
+from showermask.regionschema import format_of
 from showermask.shower import CORRECTED, PROPOSED, Shower, Status
 
 __all__ = ["ChangedOnDiskError", "Mark", "ReviewSession", "StaleError"]
@@ -26,8 +30,12 @@ __all__ = ["ChangedOnDiskError", "Mark", "ReviewSession", "StaleError"]
 _BASE_COMMENT = "# base "
 
 
+#: Characters of a reviewer's name.
+_LONGEST_NAME = 200
+
+
 def _base_hash(draft: Path) -> str | None:
-    last = draft.read_text(encoding="utf-8").splitlines()[-1]
+    last = draft.read_text(encoding="utf-8").rstrip("\n").rpartition("\n")[2]
     base = last.removeprefix(_BASE_COMMENT) if last.startswith(_BASE_COMMENT) else "None"
     return None if base == "None" else base
 
@@ -55,6 +63,28 @@ class Mark:
     id: int
     entry: Shower | PixelRegion
 
+    @cached_property
+    def row(self) -> dict[str, Any]:
+        """The entry as a region file says it, with its number and its status; not to be changed."""
+        return {"id": self.id, **self.entry.to_mapping(), "status": str(self.entry.status)}
+
+    @cached_property
+    def line(self) -> str:
+        """The entry as one line of a YAML list, quickly made."""
+        return f"- {_flow(self.entry.to_mapping())}\n"
+
+
+def _flow(value: Any) -> str:
+    """Return a value as YAML's flow style has it, which is nearly JSON."""
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{key}: {_flow(item)}' for key, item in value.items())}}}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(_flow, value))}]"
+    text = json.dumps(value)
+    if isinstance(value, float) and "e" in text and "." not in text:
+        return text.replace("e", ".0e")  # 1e-07 is a text to YAML
+    return text
+
 
 class ReviewSession:
     """The review of one exposure.
@@ -67,17 +97,24 @@ class ReviewSession:
         The region file; need not exist.
     reviewer : str
         Name to write into the file.
+    lock : FileLock, optional
+        Keeps others from changing the same file; held while there is anything to save.
 
     Raises
     ------
     RegionFileError
         When the region file is not valid or does not fit the exposure.
+    LockedError
+        When somebody else has unsaved changes to it.
     """
 
-    def __init__(self, exposure: Exposure, path: Path, *, reviewer: str = "") -> None:
+    def __init__(
+        self, exposure: Exposure, path: Path, *, reviewer: str = "", lock: FileLock | None = None
+    ) -> None:
         self.exposure = exposure
         self.path = path
-        self.reviewer = reviewer
+        self.reviewer = _checked_name(reviewer)
+        self._lock = lock
         self.revision = 0
         self.recovered = False
         self._next_id = 0
@@ -87,7 +124,12 @@ class ReviewSession:
         self._known_hash = self._file.sha256 if self._file else None
         self.marks: tuple[Mark, ...] = self._number(self._file.entries if self._file else ())
         self._saved = self.marks
-        self._recover()
+        if self.draft_path.exists():
+            self._take_lock()  # the draft may be somebody's who is at it
+            try:
+                self._recover()
+            finally:
+                self._release_if_clean()
 
     @property
     def draft_path(self) -> Path:
@@ -138,6 +180,7 @@ class ReviewSession:
         """
         self._check_revision(revision)
         self._check_fits(entry)
+        self._check_flags(entry)
         (mark,) = self._number([entry])
         self._change((*self.marks, mark))
         return mark.id
@@ -165,6 +208,8 @@ class ReviewSession:
         if before.source == PROPOSED and entry != same:
             entry = replace(entry, source=CORRECTED)  # so that a second run leaves it alone
         self._check_fits(entry)
+        if entry.flags != before.flags:
+            self._check_flags(entry)
         self._change(tuple(Mark(m.id, entry) if m.id == mark_id else m for m in self.marks))
 
     def set_status(
@@ -182,16 +227,21 @@ class ReviewSession:
             The revision that the change was made to.
         """
         self._check_revision(revision)
-        chosen = {self._find(mark_id).id for mark_id in mark_ids}
+        known = {mark.id for mark in self.marks}
+        chosen = set(mark_ids)
+        if not chosen <= known:
+            raise StaleError("some entries are not there any more; they were deleted meanwhile")
         if status not in set(Status):
             raise ShowermaskError(f"status is {status!r}, expected one of {', '.join(Status)}")
         new = Status(status)
-        self._change(
-            tuple(
-                Mark(m.id, replace(m.entry, status=new)) if m.id in chosen else m
-                for m in self.marks
-            )
+        marks = tuple(
+            Mark(m.id, replace(m.entry, status=new)) if m.id in chosen else m for m in self.marks
         )
+        if new is Status.ACCEPTED:
+            for mark in marks:
+                if mark.id in chosen:
+                    self._check_flags(mark.entry)
+        self._change(marks)
 
     def remove(self, mark_id: int, *, revision: int | None = None) -> None:
         """Delete an entry.
@@ -232,15 +282,20 @@ class ReviewSession:
         ChangedOnDiskError
             When the file has changed on disk, and ``force`` is not given.
         """
+        name = self.reviewer if reviewer is None else _checked_name(reviewer)
         if not force:
             self.refuse_changed_file()
-        self.reviewer = self.reviewer if reviewer is None else reviewer
-        write_regions(self.path, self.to_regions())
-        self._file = read_regions(self.path)
-        self._known_hash = self._file.sha256
-        self._saved = self.marks
-        self.recovered = False
-        self.draft_path.unlink(missing_ok=True)
+        self._take_lock()
+        try:
+            self.reviewer = name
+            write_regions(self.path, self.to_regions())
+            self._file = read_regions(self.path)
+            self._known_hash = self._file.sha256
+            self._saved = self.marks
+            self.recovered = False
+            self._drop_draft()
+        finally:
+            self._release_if_clean()
 
     def refuse_changed_file(self) -> None:
         """Raise `ChangedOnDiskError` when the file is not the one that was read."""
@@ -287,6 +342,37 @@ class ReviewSession:
             reviewed=datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
         )
 
+    def close(self) -> None:
+        """Let others change the file; what is unsaved stays in the draft."""
+        if self._lock is not None:
+            self._lock.release()
+
+    def _take_lock(self) -> None:
+        if self._lock is None:
+            return
+        try:
+            self._lock.acquire("review")
+        except LockedError as error:
+            raise LockedError(
+                f"{self.path}: is under review in another process of yours or a colleague's"
+                f"{error.by}, with unsaved changes; save or end that one first"
+            ) from error
+        except OSError as error:
+            raise OutputError(
+                f"{self._lock.path}: can't be made ({error.strerror}), expected a folder with "
+                "write permission"
+            ) from error
+
+    def _release_if_clean(self) -> None:
+        if self._lock is not None and not self.is_dirty:
+            self._lock.release()
+
+    def _drop_draft(self) -> None:
+        try:
+            self.draft_path.unlink(missing_ok=True)
+        except OSError as error:
+            raise OutputError(f"{self.draft_path}: can't be removed ({error.strerror})") from error
+
     def _read(self, path: Path) -> RegionFile:
         regions = read_regions(path)
         regions.check_fits(self.exposure)
@@ -294,8 +380,6 @@ class ReviewSession:
 
     def _recover(self) -> None:
         """Take up a draft that was left behind, as a change that can be undone."""
-        if not self.draft_path.exists():
-            return
         try:
             draft = self._read(self.draft_path)
         except RegionFileError:
@@ -303,7 +387,7 @@ class ReviewSession:
             self.draft_path.replace(self.draft_path.with_suffix(".broken.yaml"))
             return
         if tuple(mark.entry for mark in self.marks) == draft.entries:
-            self.draft_path.unlink()
+            self._drop_draft()
             return
         # The draft was made to the file of that time: if that is another now, saving has to ask.
         base = _base_hash(self.draft_path)
@@ -336,6 +420,11 @@ class ReviewSession:
         misfits = entry.misfits(nints=nints, ngroups=ngroups, frame=self.exposure.frame)
         RegionFileError.raise_if([f"{name} {text}" for name, text in misfits])
 
+    def _check_flags(self, entry: Shower | PixelRegion) -> None:
+        product = self.exposure.product
+        plane = f"flags of {product.plane}"
+        bits_of_entry(entry, known_flags(product), known_flags(Product.IMAGE), plane)
+
     def _change(self, marks: tuple[Mark, ...]) -> None:
         self._keep(marks)
         self._past.append(self.marks)
@@ -351,18 +440,49 @@ class ReviewSession:
     def _keep(self, marks: tuple[Mark, ...]) -> None:
         """Write the draft of a state before it is taken; drop it when nothing is unsaved."""
         if marks == self._saved:
-            self.draft_path.unlink(missing_ok=True)
+            self._drop_draft()
             return
-        write_regions(self.draft_path, self.to_regions(marks))
-        with self.draft_path.open("a", encoding="utf-8") as file:
-            file.write(f"{_BASE_COMMENT}{self._known_hash}\n")
+        self._take_lock()
+        try:
+            with atomic_write(self.draft_path, mode_of=self.path) as draft:
+                draft.write_text(self._draft_text(marks), encoding="utf-8")
+        except ShowermaskError:
+            self._release_if_clean()
+            raise
+
+    def _draft_text(self, marks: Sequence[Mark]) -> str:
+        """Return the region file of a state, an entry a line; it is made at each change."""
+        tree = replace(self.to_regions(()), pixels=()).to_tree()
+        lists = {
+            "showers": [mark.line for mark in marks if isinstance(mark.entry, Shower)],
+            "pixels": [mark.line for mark in marks if isinstance(mark.entry, PixelRegion)],
+        }
+        tree |= {key: entries for key, entries in lists.items() if entries}
+        tree["format"] = format_of(tree)
+        lines = []
+        for key, value in tree.items():
+            lines += [f"{key}:\n", *value] if lists.get(key) else [f"{key}: {_flow(value)}\n"]
+        return "".join(lines) + f"{_BASE_COMMENT}{self._known_hash}\n"
 
     def _set(self, marks: tuple[Mark, ...]) -> None:
         self.marks = marks
         self.revision += 1
+        self._release_if_clean()
 
     def _disk_hash(self) -> str | None:
         try:
-            return hashlib.sha256(self.path.read_bytes()).hexdigest()
+            return sha256_of(self.path)
         except FileNotFoundError:
             return None
+        except OSError as error:
+            raise OutputError(f"{self.path}: can't be read ({error.strerror})") from error
+
+
+def _checked_name(name: Any) -> str:
+    """Return a reviewer's name, if it is one that a region file can hold."""
+    if not isinstance(name, str) or len(name) > _LONGEST_NAME or not name.isprintable():
+        raise RegionFileError(
+            f"reviewer is {str(name)[:60]!r}, expected a name of at most {_LONGEST_NAME} "
+            "printable characters"
+        )
+    return name

@@ -1,6 +1,16 @@
 // Talk to the server: every request carries the token from the address.
 
-const token = new URLSearchParams(location.hash.slice(1)).get("token") ?? "";
+const token = takeToken();
+
+// The address bar is seen by others, and kept in the history: the token stays in this tab.
+function takeToken() {
+  const given = new URLSearchParams(location.hash.slice(1)).get("token");
+  if (given !== null) {
+    sessionStorage.setItem("token", given);
+    history.replaceState(null, "", location.pathname + location.search);
+  }
+  return given ?? sessionStorage.getItem("token") ?? "";
+}
 
 export class Refusal extends Error {
   constructor(status, body) {
