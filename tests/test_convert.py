@@ -227,7 +227,6 @@ class TestDs9:
             ("tile 2\nimage\ncircle(1,2,3)", "line 1: "),
             ("image\ncircle(1,2,0)", "line 2: "),
             ("image\nellipse(1,2,nan,3,0)", "line 2: ellipse has 'nan', expected numbers"),
-            ("image\ncircle(1,2,3) # tag={group x}", "line 2: a tag has 'x', expected a number"),
             ("image ellipse(1,2,3,4,5)", "is more than a coordinate system; use a ;"),
             ("image\nglobal color=red circle(1,2,3)", "is more than defaults"),
             ("image\ncircle(1,2,3) # include=0", "excludes pixels"),

@@ -210,7 +210,7 @@ class TestDithers:
         for _ in range(2):
             assert main(["propose", "--persistence", ".", "-o", "regions"]) == 0
             assert np.array_equal(masked(SECOND, "regions"), scattered)
-        assert Path(f"regions/{SECOND}_persistence_{FIRST}.fits").exists()
+        assert Path(f"regions/{SECOND}_persistence.fits").exists()
 
 
 class TestRules:

@@ -82,6 +82,8 @@ def read_mask(path: Path) -> MaskImage:
     PixelsError
         When it can't be read, or is no mask.
     """
+    if path.is_dir():
+        raise PixelsError(f"is {path.name or path}, a directory, expected a FITS file")
     try:
         status = path.stat()
         is_small = S_ISREG(status.st_mode) and status.st_size <= _MAX_SIZE
@@ -132,7 +134,9 @@ def _parse(path: Path, data: bytes, sha256: str) -> MaskImage:
     return MaskImage.of_array(image, sha256)
 
 
-def write_mask(path: Path, mask: NDArray[np.bool_]) -> None:
+def write_mask(
+    path: Path, mask: NDArray[np.bool_] | NDArray[np.uint16], header: fits.Header | None = None
+) -> None:
     """Write a mask file, whole or not at all.
 
     Parameters
@@ -140,7 +144,10 @@ def write_mask(path: Path, mask: NDArray[np.bool_]) -> None:
     path : `~pathlib.Path`
         The file to make or replace.
     mask : `numpy.ndarray`
-        ``(ny, nx)`` bool.
+        ``(ny, nx)`` bool, or numbers that tell what each masked pixel is.
+    header : `astropy.io.fits.Header`, optional
+        Keywords to be written with it.
     """
+    image = mask.astype(np.uint8) if mask.dtype == bool else mask
     with atomic_write(path) as draft:
-        fits.PrimaryHDU(mask.astype(np.uint8)).writeto(draft, overwrite=True)
+        fits.PrimaryHDU(image, header).writeto(draft, overwrite=True)

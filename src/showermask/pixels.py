@@ -67,6 +67,12 @@ class MaskImage:
         ny, nx = image.shape
         return cls((ny, nx), (box[0], box[1]), masked[box].copy(), sha256)
 
+    def of_frame(self) -> NDArray[np.bool_]:
+        """Return the masked pixels of the whole frame, ``(ny, nx)`` bool."""
+        mask = np.zeros(self.shape, bool)
+        mask[self.box] = self.inside
+        return mask
+
 
 @dataclass(frozen=True, kw_only=True)
 class PixelRegion(Entry):

@@ -228,7 +228,7 @@ def _resolved(text: str) -> Any:
     return text
 
 
-def _invalid(event: yaml.Event, problem: str) -> StrictYamlError:
+def _invalid(event: Any, problem: str) -> StrictYamlError:
     mark = event.start_mark
     where = f"line {mark.line + 1}, column {mark.column + 1}"
     return StrictYamlError([f"{where}: is not valid YAML ({problem})"])

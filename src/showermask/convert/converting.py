@@ -202,9 +202,7 @@ def _of_mask(source: Path, target: Path, context: Context) -> tuple[RegionFile, 
         image = read_mask(source)
     except PixelsError as error:
         raise ConvertError(f"{source}: {error}") from error
-    mask = np.zeros(image.shape, bool)
-    mask[image.box] = image.inside
-    return _ranges_or_mask(mask, source, target, context)
+    return _ranges_or_mask(image.of_frame(), source, target, context)
 
 
 def _of_pixels(

@@ -11,7 +11,7 @@ import json
 import math
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
@@ -30,6 +30,7 @@ from regions import (
 
 from showermask.convert.context import Context
 from showermask.convert.ds9text import HEADER, Ds9Text
+from showermask.entry import Status
 from showermask.exceptions import ConvertError, EntryError
 from showermask.pixels import PixelRegion, ranges_of
 from showermask.regionfile import RegionFile, regions_of_tree
@@ -43,6 +44,7 @@ _CLOSE = 1e-4  # pixels and degrees: nearer than this, a shape was not moved
 _DECIMALS = 6
 _TEXT = re.compile(r"""\btext\s*=\s*(?:\{([^}]*)\}|"([^"]*)"|'([^']*)')""")
 _LARGEST = 10  # times the frame
+_NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?", re.ASCII)
 
 
 def write_ds9(regions: RegionFile) -> str:
@@ -230,21 +232,16 @@ def _said(shape: Any, line: str) -> dict[str, Any]:
     said: dict[str, Any] = {}
     others: list[str] = []
     for tag in shape.meta.get("tag", []):
-        name, _, rest = tag.partition(" ")
+        name, space, rest = tag.partition(" ")
+        is_ours = bool(space) or name == "pixels"
         values = [unquote(value) for value in rest.split()]
-        if name in said:
+        value = _TAGS[name](values) if is_ours and name in _TAGS else None
+        if value is None:
+            others.append(tag)  # the user's own
+        elif name in said:
             raise ConvertError(f"has several tags {name}, expected one")
-        if name == "exact" and len(values) == len(_GEOMETRY):
-            said[name] = dict(zip(_GEOMETRY, map(_number, values), strict=True))
-        elif name == "pixels":
-            said[name] = True
-        elif name == "flags":
-            said[name] = values
-        elif name in _TAGGED:
-            value = " ".join(values)
-            said[name] = _number(value) if name in _NUMBERS else value
         else:
-            others.append(tag)
+            said[name] = value
     if not said:
         said["source"] = "ds9"  # nothing of ours: somebody drew it
     text = _TEXT.search(line)
@@ -254,14 +251,40 @@ def _said(shape: Any, line: str) -> dict[str, Any]:
     return said
 
 
-_NUMBERS = ("integration", "group", "last_group", "score")
+_INDEX = re.compile(r"\d{1,9}", re.ASCII)
 
 
-def _number(text: str) -> float | int:
-    try:
-        return int(text) if re.fullmatch(r"[-+]?\d+", text) else float(text)
-    except ValueError:
-        raise ConvertError(f"a tag has {text!r}, expected a number") from None
+def _index(values: list[str]) -> int | None:
+    return int(values[0]) if len(values) == 1 and _INDEX.fullmatch(values[0]) else None
+
+
+def _numbers(values: list[str]) -> list[float] | None:
+    return [float(value) for value in values] if all(map(_NUMBER.fullmatch, values)) else None
+
+
+def _exact(values: list[str]) -> dict[str, float] | None:
+    numbers = _numbers(values) or []
+    return dict(zip(_GEOMETRY, numbers, strict=True)) if len(numbers) == len(_GEOMETRY) else None
+
+
+def _score(values: list[str]) -> float | None:
+    numbers = _numbers(values) or []
+    return numbers[0] if len(numbers) == 1 else None
+
+
+#: What a tag of ours says, by its first word; None where it only begins like one of ours.
+_TAGS: dict[str, Callable[[list[str]], Any]] = {
+    "integration": _index,
+    "group": _index,
+    "last_group": _index,
+    "status": lambda values: values[0] if len(values) == 1 and values[0] in set(Status) else None,
+    "flags": lambda values: values or None,
+    "source": " ".join,
+    "score": _score,
+    "comment": " ".join,
+    "exact": _exact,
+    "pixels": lambda values: None if values else True,
+}
 
 
 def _shower_geometry(shape: EllipsePixelRegion | CirclePixelRegion) -> dict[str, float]:

@@ -31,6 +31,7 @@ _ANNOTATION = re.compile(
     re.IGNORECASE,
 )
 _INSIDE_GLOBAL = re.compile(r"\b(include\s*=\s*0|(?:-?[a-z]+)\s*\()", re.IGNORECASE)
+_LARGEST = 1e9
 _NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
 _SHAPE = re.compile(r"([-+!]?)\s*([A-Za-z]\w*)\s*\(?([^()#]*)\)?\s*(#.*)?$", re.DOTALL)
 
@@ -68,7 +69,7 @@ class Ds9Text:
         tuple
             Number of the line, and the shape with its properties.
         """
-        for number, line in enumerate(self.text.splitlines(), 1):
+        for number, line in enumerate(self.text.split("\n"), 1):
             if line.startswith(HEADER):
                 self._read_header(number, line)
                 continue
@@ -109,7 +110,7 @@ class Ds9Text:
     def _read_header(self, number: int, line: str) -> None:
         try:
             found = json.loads(line.removeprefix(HEADER))
-        except ValueError:
+        except (ValueError, RecursionError):
             found = None
         if not isinstance(found, dict):
             self._refuse(number, f"begins as one of ours, but is not whole: {line[:60]!r}")
@@ -124,13 +125,14 @@ class Ds9Text:
 
 def _split(line: str) -> list[str]:
     """Split a line at semicolons that are in no braces or quotes, and not behind a #."""
-    parts, start, closing = [], 0, ""
+    parts, start, closing, is_comment = [], 0, "", False
     for i, character in enumerate(line):
+        is_comment = is_comment or character == "#"
         if closing:
             closing = "" if character == closing else closing
         elif character in "{\"'":
             closing = "}" if character == "{" else character
-        elif character == ";" and "#" not in line[start:i]:
+        elif character == ";" and not is_comment:
             parts.append(line[start:i].strip())
             start = i + 1
     return [*parts, line[start:].strip()]
@@ -166,12 +168,17 @@ def _why_no_shape(part: str, word: str) -> str | None:
     return _why_no_numbers(word, match[3])
 
 
+def _is_number(text: str) -> bool:
+    """Tell whether a text is a number that pixels or degrees may have."""
+    return bool(_NUMBER.fullmatch(text)) and abs(float(text)) <= _LARGEST
+
+
 def _why_no_numbers(word: str, text: str) -> str | None:
     """Tell why what is in brackets can't be the numbers of a shape."""
     numbers = [value for value in re.split(r"[,\s]+", text) if value]
-    bad = [value for value in numbers if not _NUMBER.fullmatch(value)]
+    bad = [value for value in numbers if not _is_number(value)]
     if bad:
-        return f"{word} has {bad[0]!r}, expected numbers of pixels"
+        return f"{word} has {bad[0][:40]!r}, expected numbers of pixels or degrees, at most 1e9"
     if len(numbers) not in _SHAPES[word]:
         counts = " or ".join(map(str, sorted(_SHAPES[word])[:2]))
         return f"{word} has {len(numbers)} numbers, expected {counts}"

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from showermask.convert.context import Context
-from showermask.exceptions import ConvertError
+from showermask.exceptions import ConvertError, EntryError
 from showermask.exposure import Product, known_flags
 from showermask.pixels import ALL, PixelRegion
 from showermask.shower import Shower
@@ -20,7 +20,7 @@ _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 _WRAPPED = re.compile(r"np\.(?:float|int)\d+\(([^()]*)\)")
 _TUPLE = re.compile(r"[(\[]([^()\[\]]*)[)\]]")
 #: A line that is neither empty, nor a comment, nor a pair of whole numbers.
-_NO_PAIR = re.compile(r"^(?!\s*(?:\d{1,9}[,\s]+\d{1,9}\s*)?(?:#.*)?$).*$", re.MULTILINE)
+_NO_PAIR = re.compile(r"^(?!\s*(?:\d{1,9}[,\s]+\d{1,9}\s*)?(?:#.*)?$).*$", re.MULTILINE | re.ASCII)
 _TOOL_VALUES = ("x", "y", "a", "b", "theta", "int", "group")
 
 
@@ -63,26 +63,49 @@ def read_tool_list(text: str, path: Path, context: Context) -> list[Shower]:
         is_good = len(values) == len(_TOOL_VALUES)
         if not is_good or not all(re.fullmatch(_NUMBER, value) for value in values):
             raise ConvertError(
-                f"{path}: tuple {number} is ({match[1]}), expected seven numbers "
+                f"{path}: tuple {number} is ({match[1][:80]}), expected seven numbers "
                 f"({', '.join(_TOOL_VALUES)})"
             )
         x, y, a, b, theta, integration, group = map(float, values)
-        if integration % 1 or group % 1:
-            raise ConvertError(f"{path}: tuple {number} has no whole integration and group")
-        scale = 0.5 if context.is_drawn_size else 1.0
-        found.append(
-            Shower(
-                integration=int(integration),
-                group=int(group),
-                x=x,
-                y=y,
-                a=a * scale,
-                b=b * scale,
-                theta=theta,
-                source="MIRI ShowerMasking",
+        where = f"{path}: line {plain.count(chr(10), 0, match.start()) + 1}: tuple {number}"
+        if not all(is_whole_number(value) for value in (integration, group)):
+            raise ConvertError(
+                f"{where} has no whole integration and group: found {values[5][:40]} and "
+                f"{values[6][:40]}, expected whole numbers, 0 or more"
             )
-        )
+        scale = 0.5 if context.is_drawn_size else 1.0
+        try:
+            found.append(
+                Shower(
+                    integration=int(integration),
+                    group=int(group),
+                    x=x,
+                    y=y,
+                    a=a * scale,
+                    b=b * scale,
+                    theta=theta,
+                    source="MIRI ShowerMasking",
+                )
+            )
+        except EntryError as error:
+            raise ConvertError(*(f"{where}: {problem}" for problem in error.problems)) from error
     return found
+
+
+def is_whole_number(value: float) -> bool:
+    """Tell whether a number can be an index.
+
+    Parameters
+    ----------
+    value : float
+        Any number.
+
+    Returns
+    -------
+    bool
+        Whether it is whole, not negative and not absurdly large.
+    """
+    return 0 <= value < 1e9 and value % 1 == 0
 
 
 def write_tool_list(showers: list[Shower]) -> str:
@@ -169,7 +192,7 @@ def read_flag_file(text: str, path: Path, context: Context) -> list[PixelRegion]
     problems: list[str] = []
     found: list[PixelRegion] = []
     has_header = False
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):
         values = line.partition("#")[0].split()
         if not values:
             continue
@@ -185,7 +208,7 @@ def read_flag_file(text: str, path: Path, context: Context) -> list[PixelRegion]
         )
         flag = values[2].upper()
         if flag not in known:
-            problems.append(f"line {number}: {values[2]} is no flag of the pixel plane")
+            problems.append(f"line {number}: {values[2][:60]} is no flag of the pixel plane")
         elif x is not None and y is not None:
             found.append(PixelRegion(x=x, y=y, flags=(flag,), source="jwst_reffiles"))
     ConvertError.raise_if([f"{path}: {problem}" for problem in problems])
@@ -199,9 +222,11 @@ def _range(
     path, number = where
     if text == ":":
         return ALL
-    match = re.fullmatch(r"(\d*):(\d*)|(\d+)", text)
+    match = re.fullmatch(r"(\d{0,9}):(\d{0,9})|(\d{1,9})", text, re.ASCII)
     if match is None:
-        problems.append(f"line {number} has {text!r}, expected a number or a range such as 3:5")
+        problems.append(
+            f"line {number} has {text[:60]!r}, expected a number or a range such as 3:5"
+        )
         return None
     if match[3]:
         return int(match[3])

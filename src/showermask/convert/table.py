@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 from astropy import units
-from astropy.table import MaskedColumn, Table
+from astropy.table import Column, MaskedColumn, Table
 
 from showermask.exceptions import ConvertError
 from showermask.regionfile import RegionFile, regions_of_tree
@@ -97,9 +97,8 @@ def read_table(text: str, path: Path) -> RegionFile:
     except Exception as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise ConvertError(f"{path}: can't be read as an ECSV table ({reason})") from error
-    for name, (_, unit) in _COLUMNS.items():
-        if name in table.colnames and table[name].unit not in (None, unit):
-            raise ConvertError(f"{path}: {name} is in {table[name].unit}, expected {unit}")
+    for name in table.colnames:
+        _check_column(table[name], name, path)
     rows = [
         {name: _plain(line[name]) for name in table.colnames if line[name] is not np.ma.masked}
         for line in table
@@ -107,16 +106,38 @@ def read_table(text: str, path: Path) -> RegionFile:
     for row in rows:
         for name in _TEXTS & row.keys():
             row[name] = _text(str(row[name]), path)
-        if isinstance(row.get("flags"), str):
-            is_json = row["flags"].startswith("[")
-            row["flags"] = json.loads(row["flags"]) if is_json else row["flags"].split(",")
+        flags = row.get("flags")
+        if isinstance(flags, str):
+            row["flags"] = _json(flags, path) if flags.startswith("[") else flags.split(",")
     header = table.meta.get("showermask", {})
     if isinstance(header, str):
-        header = json.loads(header)
+        header = _json(header, path)
+    if not isinstance(header, dict):
+        raise ConvertError(
+            f"{path}: its metadata showermask are {str(header)[:60]!r}, expected a mapping"
+        )
     tree = {**{key: value for key, value in header.items() if key != "pixels"}, "showers": rows}
     if "pixels" in header:
         tree["pixels"] = header["pixels"]
     return regions_of_tree(tree, path)
+
+
+def _check_column(column: Any, name: str, path: Path) -> None:
+    """Refuse a column that a region file has no place for."""
+    if not isinstance(column, Column) or column.ndim != 1:
+        raise ConvertError(f"{path}: {name} holds arrays or objects, expected one value in a row")
+    if name not in _COLUMNS:
+        return  # the schema names it, and what is known
+    unit = _COLUMNS[name][1]
+    if column.unit not in (None, unit):
+        raise ConvertError(f"{path}: {name} is in {column.unit}, expected {unit or 'no unit'}")
+
+
+def _json(text: str, path: Path) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ConvertError(f"{path}: has {text[:60]!r}, expected JSON ({error})") from error
 
 
 def _joined(flags: list[str]) -> str:
@@ -143,12 +164,7 @@ def _written(text: str) -> str:
 def _text(written: str, path: Path) -> str:
     if not written.startswith('"'):
         return written
-    try:
-        return str(json.loads(written))
-    except ValueError as error:
-        raise ConvertError(
-            f"{path}: has the text {written[:60]}, which begins as JSON and is none"
-        ) from error
+    return str(_json(written, path))
 
 
 def _plain(value: Any) -> Any:

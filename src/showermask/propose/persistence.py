@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import count
+from itertools import count, groupby
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +35,14 @@ _CORNER = ("SUBSTRT2", "SUBSTRT1")  # row, column
 _LAST_DAY = 1e6  # MJD
 #: More ranges than this go into a mask file.
 _MOST_RANGES = 100
+#: Of a pixel that has no source.
+_NONE = -1
+#: How the comments of entries read, by which they are known again.
+_OUR_COMMENT = re.compile(
+    r"saturated in (?:(?P<source>\S+), \d+|\d+ earlier exposures?, \d+ to \d+) s before"
+)
+#: Keywords of a mask for the names of the sources, with their number in the image.
+_SOURCE_KEY = "SRC"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,7 +111,10 @@ class Persistence:
 
 @dataclass(frozen=True, kw_only=True)
 class _Taken:
-    """An exposure, and when and where on the detector it was taken."""
+    """An exposure, and when and where on the detector it was taken.
+
+    ``saturated`` are the rows and columns of its saturated pixels.
+    """
 
     path: Path
     regions: Path
@@ -111,7 +123,56 @@ class _Taken:
     start: float
     end: float
     corner: tuple[int, int]
-    saturated: NDArray[np.bool_]
+    saturated: tuple[NDArray[np.intp], NDArray[np.intp]]
+
+    @property
+    def place(self) -> tuple[slice, slice]:
+        """Rows and columns of the detector that the exposure covers."""
+        rows, columns = (
+            slice(first, first + size)
+            for first, size in zip(self.corner, self.exposure.frame, strict=True)
+        )
+        return rows, columns
+
+    def seconds_after(self, source: _Taken) -> float:
+        """Return the time from the end of an earlier exposure to the start of this one, in s."""
+        return max(0.0, self.start - source.end)
+
+
+class _Detector:
+    """The pixels of a detector, and the last exposure in which each has saturated."""
+
+    def __init__(self, exposures: Sequence[_Taken]) -> None:
+        self._rows = min(one.place[0].start for one in exposures)
+        self._columns = min(one.place[1].start for one in exposures)
+        shape = (
+            max(one.place[0].stop for one in exposures) - self._rows,
+            max(one.place[1].stop for one in exposures) - self._columns,
+        )
+        self._last = np.full(shape, _NONE, np.int32)
+        self.sources: list[_Taken] = []
+
+    def add(self, source: _Taken) -> None:
+        """Note the saturated pixels of an exposure that is later than those before it."""
+        rows, columns = source.saturated
+        part = self._last[self._part(source)]
+        part[rows, columns] = len(self.sources)
+        self.sources.append(source)
+
+    def seen_by(self, one: _Taken, time_limit: float | None) -> NDArray[np.int32]:
+        """Return for each pixel of an exposure the number of its source, `_NONE` without one."""
+        seen = self._last[self._part(one)].copy()
+        for number in np.unique(seen[seen != _NONE]):
+            if time_limit is not None and one.seconds_after(self.sources[number]) > time_limit:
+                seen[seen == number] = _NONE
+        return seen
+
+    def _part(self, one: _Taken) -> tuple[slice, slice]:
+        rows, columns = one.place
+        return (
+            slice(rows.start - self._rows, rows.stop - self._rows),
+            slice(columns.start - self._columns, columns.stop - self._columns),
+        )
 
 
 def propose_persistence(
@@ -140,15 +201,23 @@ def propose_persistence(
             taken.append(_take(path, regions, rules))
         except ShowermaskError as error:
             problems += error.problems
-    taken.sort(key=lambda one: (one.start, one.path.name))
     done: list[Persistence] = []
-    for one in taken:
-        earlier = [other for other in taken if _is_earlier(other, one, rules)]
-        try:
-            done.append(_propose(one, earlier, rules))
-        except ShowermaskError as error:
-            problems += error.problems
-    return done, problems
+    names = {one.exposure.name for one in taken}
+    taken.sort(key=lambda one: (one.detector, one.start, one.path.name))
+    for _, of_detector in groupby(taken, key=lambda one: one.detector):
+        exposures = list(of_detector)
+        detector = _Detector(exposures)
+        for _, at_once in groupby(exposures, key=lambda one: one.start):
+            simultaneous = list(at_once)
+            for one in simultaneous:
+                try:
+                    done.append(_propose(one, detector, names, rules))
+                except ShowermaskError as error:
+                    problems += error.problems
+            for one in simultaneous:
+                detector.add(one)
+    start = {one.exposure.name: one.start for one in taken}
+    return sorted(done, key=lambda result: (start[result.exposure], result.exposure)), problems
 
 
 def _take(path: Path, regions: Path, rules: Rules) -> _Taken:
@@ -175,6 +244,7 @@ def _take(path: Path, regions: Path, rules: Rules) -> _Taken:
             f"{path}: {'; '.join(problems)}: expected what says when (MJD) and where on the "
             "detector it was taken"
         )
+    rows, columns = np.nonzero(saturated)
     return _Taken(
         path=path,
         regions=regions,
@@ -183,7 +253,7 @@ def _take(path: Path, regions: Path, rules: Rules) -> _Taken:
         start=float(start) * _SECONDS_OF_A_DAY,
         end=float(end) * _SECONDS_OF_A_DAY,
         corner=(int(corner[0]), int(corner[1])),
-        saturated=saturated,
+        saturated=(rows, columns),
     )
 
 
@@ -215,118 +285,145 @@ def saturated_pixels(reader: FrameReader, rules: Rules) -> NDArray[np.bool_]:
     return found
 
 
-def _is_earlier(one: _Taken, other: _Taken, rules: Rules) -> bool:
-    if one.detector != other.detector or not one.start < other.start:
-        return False
-    return rules.time_limit is None or max(0.0, other.start - one.end) <= rules.time_limit
-
-
-def _propose(one: _Taken, earlier: Sequence[_Taken], rules: Rules) -> Persistence:
+def _propose(one: _Taken, detector: _Detector, looked_at: set[str], rules: Rules) -> Persistence:
     before = read_regions_for(one.regions, one.exposure)
-    left = np.zeros(one.exposure.frame, bool)
-    sources: list[str] = []
-    pixels = list(before.pixels)
-    masks: dict[str, NDArray[np.bool_]] = {}
-    # The latest first: it is the one that matters most where several saturated the same pixels.
-    for source in sorted(earlier, key=lambda other: -other.start):
-        mask = _seen_by(source, one) & ~left
-        left |= mask
-        if mask.any():
-            sources.append(source.exposure.name)
-        pixels = _merged(pixels, mask, source, one, rules, masks)
-    after = replace(before, pixels=tuple(pixels), path=None, sha256=None)
+    seen = detector.seen_by(one, rules.time_limit)
+    kept, found = _merged(before.pixels, seen, one, detector, looked_at, rules)
+    mask = next((entry for entry in found if entry.image is not None), None)
+    after = replace(before, pixels=(*kept, *found), path=None, sha256=None)
     is_new = after != before
-    for name, mask in masks.items():
-        write_mask(one.regions.parent / name, mask)
+    if mask is not None and mask.image is not None:
+        inside = mask.image.of_frame()
+        _write_sources(one.regions.parent / str(mask.mask), np.where(inside, seen, _NONE), detector)
     if is_new:
         write_regions(one.regions, after)
-    kept = {id(region) for region in pixels}
+    left = np.unique(seen[seen != _NONE])
+    kept_ids = {id(region) for region in kept}
     return Persistence(
         exposure=one.exposure.name,
-        sources=tuple(sources),
-        pixels=int(left.sum()),
+        sources=tuple(detector.sources[number].exposure.name for number in left[::-1]),
+        pixels=int(np.count_nonzero(seen != _NONE)),
         regions=one.regions,
-        gone=sum(id(region) not in kept for region in before.pixels),
+        gone=sum(id(region) not in kept_ids for region in before.pixels),
         is_written=is_new,
     )
 
 
 def _merged(
     pixels: Sequence[PixelRegion],
-    mask: NDArray[np.bool_],
-    source: _Taken,
+    seen: NDArray[np.int32],
     one: _Taken,
+    detector: _Detector,
+    looked_at: set[str],
     rules: Rules,
-    masks: dict[str, NDArray[np.bool_]],
-) -> list[PixelRegion]:
-    """Bring what an exposure has left into the entries, without touching what people decided.
+) -> tuple[list[PixelRegion], list[PixelRegion]]:
+    """Return the entries of a region file that stay, and those that are new.
 
-    An entry of an earlier run stays as it is where it still holds, or where somebody has said
-    anything of it; its pixels are not proposed again.
+    An entry of an earlier run stays as it is where it still holds, where somebody has said anything
+    of it, or where its sources were not looked at; its pixels are not proposed again.
     """
     frame = one.exposure.frame
-    common = _common(source, one, rules)
-    wanted = set(ranges_of(mask))
-    kept: list[PixelRegion] = []
-    covered = np.zeros(frame, bool)
+    left = seen.copy()
+    stays = {
+        id(region): not _is_untouched(region, rules)
+        or not _sources_of(region, one.regions.parent) <= looked_at
+        for region in pixels
+    }
     for region in pixels:
-        if not _is_of(region, source):
+        if stays[id(region)] and region.source == _SOURCE:
+            left[masked_pixels(footprints([region], frame), frame)] = _NONE
+    wanted = _entries(left, one, detector, rules)
+    kept = []
+    for region in pixels:
+        same = [entry for entry in wanted if _is_same(entry, region)]
+        if stays[id(region)] or same:
             kept.append(region)
-            continue
-        known = masked_pixels(footprints([region], frame), frame)
-        is_wanted = (region.x, region.y) in wanted or np.array_equal(known, mask)
-        is_untouched = replace(region, x=0, y=0, mask=None) == common
-        if is_wanted or not is_untouched:
-            kept.append(region)
-            covered |= known
-    ranges = list(ranges_of(mask & ~covered))
-    if len(ranges) <= _MOST_RANGES:
-        return kept + [replace(common, x=x, y=y) for x, y in ranges]
-    stem = f"{one.exposure.name}_persistence_{source.exposure.name}"
-    named = {region.mask for region in kept}
-    name = next(n for n in _numbered(stem) if n not in named)
-    masks[name] = mask & ~covered
-    image = MaskImage.of_array(masks[name])
-    return [*kept, replace(common, x=None, y=None, mask=name, image=image)]
+        wanted = [entry for entry in wanted if entry not in same]
+    taken_names = {region.mask for region in kept}
+    stem = f"{one.exposure.name}_persistence"
+    name = next(name for name in _numbered(stem) if name not in taken_names)
+    return kept, [replace(e, mask=name) if e.mask is not None else e for e in wanted]
+
+
+def _entries(
+    seen: NDArray[np.int32], one: _Taken, detector: _Detector, rules: Rules
+) -> list[PixelRegion]:
+    """Return the entries for the pixels that have a source: ranges, or one mask for many."""
+    found: list[PixelRegion] = []
+    numbers = np.unique(seen[seen != _NONE])[::-1]  # the latest source first
+    common = PixelRegion(x=0, y=0, flags=FLAGS, status=rules.status, source=_SOURCE)
+    for number in numbers:
+        source = detector.sources[number]
+        comment = f"saturated in {source.exposure.name}, {one.seconds_after(source):.0f} s before"
+        for x, y in ranges_of(seen == number):
+            found.append(replace(common, x=x, y=y, comment=comment))
+            if len(found) > _MOST_RANGES:
+                return [_mask_entry(seen, numbers, one, detector, common)]
+    return found
+
+
+def _mask_entry(
+    seen: NDArray[np.int32],
+    numbers: NDArray[np.int32],
+    one: _Taken,
+    detector: _Detector,
+    common: PixelRegion,
+) -> PixelRegion:
+    seconds = [one.seconds_after(detector.sources[number]) for number in numbers]
+    what = counted(len(numbers), "earlier exposure")
+    return replace(
+        common,
+        x=None,
+        y=None,
+        mask="new",
+        image=MaskImage.of_array(seen != _NONE),
+        comment=f"saturated in {what}, {min(seconds):.0f} to {max(seconds):.0f} s before",
+    )
+
+
+def _is_same(wanted: PixelRegion, present: PixelRegion) -> bool:
+    """Tell whether an entry of an earlier run is the one that is wanted."""
+    if wanted.image is None or present.image is None:
+        return wanted == present
+    return replace(wanted, mask=present.mask) == present and np.array_equal(
+        wanted.image.of_frame(), present.image.of_frame()
+    )
+
+
+def _is_untouched(region: PixelRegion, rules: Rules) -> bool:
+    """Tell whether an entry is as a run with these rules has made it."""
+    plain = PixelRegion(
+        x=region.x,
+        y=region.y,
+        mask=region.mask,
+        flags=FLAGS,
+        status=rules.status,
+        comment=region.comment,
+        source=_SOURCE,
+    )
+    return region == plain and bool(_OUR_COMMENT.fullmatch(region.comment or ""))
+
+
+def _sources_of(region: PixelRegion, folder: Path) -> set[str]:
+    """Return the exposures that an entry of an earlier run names, in comment or mask."""
+    if region.mask is not None:
+        header = fits.getheader(folder / region.mask)
+        return {str(header[key]) for key in header if key.startswith(_SOURCE_KEY)}
+    match = _OUR_COMMENT.fullmatch(region.comment or "")
+    return {match["source"]} if match is not None and match["source"] else set()
+
+
+def _write_sources(path: Path, seen: NDArray[np.int32], detector: _Detector) -> None:
+    """Write a mask in which each pixel has the number of its source, named in the header."""
+    numbers = np.unique(seen[seen != _NONE])
+    image = np.zeros(seen.shape, np.uint16)
+    header = fits.Header()
+    for value, number in enumerate(numbers, 1):
+        image[seen == number] = value
+        header[f"{_SOURCE_KEY}{value}"] = detector.sources[number].exposure.name
+    write_mask(path, image, header)
 
 
 def _numbered(stem: str) -> Iterator[str]:
     yield f"{stem}.fits"
     yield from (f"{stem}_{number}.fits" for number in count(2))
-
-
-def _seen_by(source: _Taken, one: _Taken) -> NDArray[np.bool_]:
-    """Return what saturated in an exposure, in the pixels of another of the same detector."""
-    seen = np.zeros(one.exposure.frame, bool)
-    rows, columns = np.nonzero(source.saturated)
-    rows, columns = (
-        places + source.corner[axis] - one.corner[axis]
-        for axis, places in enumerate((rows, columns))
-    )
-    inside = (rows >= 0) & (rows < seen.shape[0]) & (columns >= 0) & (columns < seen.shape[1])
-    seen[rows[inside], columns[inside]] = True
-    return seen
-
-
-def _common(source: _Taken, one: _Taken, rules: Rules) -> PixelRegion:
-    """Return what all entries say that an exposure has left in another."""
-    after = max(0, round(one.start - source.end))
-    return PixelRegion(
-        x=0,
-        y=0,
-        flags=FLAGS,
-        status=rules.status,
-        comment=f"{_begin(source)}{after} s before",
-        source=_SOURCE,
-    )
-
-
-def _begin(source: _Taken) -> str:
-    """Return how the comment of an entry begins, by which it is known again."""
-    return f"saturated in {source.exposure.name}, "
-
-
-def _is_of(region: PixelRegion, source: _Taken) -> bool:
-    """Tell whether an entry is of an earlier run, and for this exposure."""
-    is_named = region.comment is not None and region.comment.startswith(_begin(source))
-    return region.source == _SOURCE and is_named
