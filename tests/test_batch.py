@@ -807,3 +807,25 @@ def test_workers_for_cores_and_memory(monkeypatch):
     assert count_workers([job] * 100, 3) == 3
     assert count_workers([job], 3) == 1
     assert count_workers([replace(job, row=replace(row, input_size=10**12))]) == 1
+
+
+def test_a_failed_exposure_is_in_the_batch(noisy, jumps, capsys):
+    """Its old products are named as such; it is not called one of before."""
+    arguments = ["batch", "regions", "data", "-o", "out", "-j", "1"]
+    assert main(arguments) == 0
+    Path(f"regions/{ROOTS[1]}_showers.yaml").write_text("showers: 5")
+    assert main(arguments) == 1
+    out = capsys.readouterr().out
+    assert f"{ROOTS[1]}: can't be made now; of an earlier run there is {ROOTS[1]}_jump.fits" in out
+    assert "not in this batch" not in out
+
+
+def test_logs_do_not_follow_links(jumps):
+    """A link in the place of a log fails that exposure and empties nothing."""
+    assert main(["batch", "regions", "data", "-o", "out", "-j", "1"]) == 0
+    Path("precious").write_text("content")
+    log = Path(f"out/logs/{ROOTS[0]}.log")
+    log.unlink()
+    log.symlink_to(Path("precious").resolve())
+    assert main(["batch", "regions", "data", "-o", "out", "-j", "1", "--force"]) == 1
+    assert Path("precious").read_text() == "content"

@@ -195,3 +195,54 @@ class TestDemo:
         (tmp_path / "file").touch()
         assert main(["demo", str(tmp_path / "file")]) == 1
         assert "can't be made a folder" in capsys.readouterr().err
+
+
+class TestCheck:
+    """What check refuses."""
+
+    @pytest.mark.parametrize("status", ["accepted", "candidate"])
+    def test_flags_without_an_exposure(self, write, shower, capsys, status):
+        """A flag that no plane has is no valid one; those of any plane are."""
+        assert main(["check", str(write(replace(shower, flags=("HOT",))))]) == 0
+        wrong = replace(shower, flags=("JUMP",), status=status)
+        assert main(["check", str(write(shower, wrong))]) == 1
+        err = capsys.readouterr().err
+        assert "regions.yaml: showers[1].flags: planes of ramps and rates: found JUMP" in err
+
+    @pytest.mark.parametrize(
+        ("x", "y", "a", "hint"),
+        [
+            (15.0, 36.0, 2.0, "are x and y swapped?"),
+            (400.0, 300.0, 9.0, "are x and y relative to the subarray SUB128?"),
+            (15.5, 20.5, 0.1, "no pixel's centre is inside"),
+        ],
+    )
+    def test_outside_the_frame(self, write, shower, jump, capsys, x, y, a, hint):
+        """An accepted shower without a pixel is a mistake, which is guessed at."""
+        path = write(shower, replace(shower, x=x, y=y, a=a, b=a))
+        assert main(["check", str(path), str(jump)]) == 1
+        err = capsys.readouterr().err
+        assert "regions.yaml: showers[1] covers no pixel of the frame" in err
+        assert hint in err
+
+    def test_the_same_twice(self, write, shower, jump, capsys):
+        """Is told, whatever was remarked."""
+        path = write(shower, replace(shower, group=1), replace(shower, comment="again"))
+        assert main(["check", str(path), str(jump)]) == 0
+        assert "showers[2] says the same as showers[0]" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--grow", "2"], "--grow: only for --persistence"),
+        (["--time-limit", "9", "--as-candidates"], "--time-limit, --as-candidates: only for"),
+        (["--unsaturated-groups", "3"], "--unsaturated-groups: only for"),
+        (["--persistence", "--threshold", "5"], "--threshold: not for --persistence"),
+    ],
+)
+def test_options_of_the_other_way_to_propose(arguments, said, capsys):
+    """Are wrong usage, not ignored."""
+    with pytest.raises(SystemExit, match="2"):
+        main(["propose", "x_jump.fits", *arguments])
+    assert said in capsys.readouterr().err

@@ -576,3 +576,76 @@ class TestCommand:
         write_regions("a.yaml", RegionFile(showers=(SHOWER,), exposure="other"))
         assert main(["convert", "a.yaml", "b.reg", "--exposure", exposure]) == 1
         assert "exposure is other, but the data are x" in capsys.readouterr().err
+
+
+LONG = "9" * 5000
+ECSV = (
+    "# %ECSV 1.0\n# ---\n# datatype:\n# - {{name: integration, datatype: int64}}\n"
+    "{rows}# meta: {{showermask: {meta}}}\n# schema: astropy-2.0\n{table}\n"
+)
+
+
+def ecsv(meta="{}", rows="", table="integration\n0"):
+    """Return the text of a table."""
+    return ECSV.format(meta=meta, rows=rows, table=table)
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "said"),
+    [
+        ("ds9", "image\npoint(1e999,2)", "line 2: point has '1e999', expected numbers"),
+        ("ds9", "image\nbox(1,2,1e999,3,0)", "line 2: box has '1e999'"),
+        ("ds9", "image\nannulus(1,2,3,1e999)", "line 2: annulus has '1e999'"),
+        ("ds9", "image\npolygon(1,2,3,4,1e999,6)", "line 2: polygon has '1e999'"),
+        ("ds9", "image\nellipse(1,2,3,4,-1e400)", "line 2: ellipse has '-1e400'"),
+        ("ds9", f"image\ncircle({LONG},1,2)", "line 2: circle has '9999"),
+        ("ds9", "image\n" + "(" * 100_000, "line 2: '((("),
+        ("ds9", "# showermask " + "[" * 100_000 + "\nimage", "line 1: begins as one of ours"),
+        ("ecsv", ecsv("null"), "its metadata showermask are 'None', expected a mapping"),
+        ("ecsv", ecsv("5"), "are '5', expected a mapping"),
+        ("ecsv", ecsv("hello"), "has 'hello', expected JSON"),
+        ("ecsv", ecsv("[1, 2]"), "are '[1, 2]', expected a mapping"),
+        ("ecsv", ecsv("!astropy.units.Unit {unit: m}"), "are 'm', expected a mapping"),
+        ("ecsv", ecsv("'" + "[" * 100_000 + "'"), "expected JSON"),
+        (
+            "ecsv",
+            ecsv(rows="# - {name: flags, datatype: string}\n", table="integration flags\n0 [a"),
+            "has '[a', expected JSON",
+        ),
+        (
+            "ecsv",
+            ecsv(
+                rows="# - {name: x, datatype: string, subtype: 'float64[2]'}\n",
+                table="integration x\n0 [1.0,2.0]",
+            ),
+            "x holds arrays or objects, expected one value in a row",
+        ),
+        ("tool", "\n\n(1, 2, 3, 4, 5, -1, 3)", "line 3: tuple 0 has no whole integration"),
+        ("tool", f"(1, 2, 3, 4, 5, 0, {LONG})", "line 1: tuple 0 has no whole integration"),
+        ("tool", "(1,2,3,4,5,0,0)\n(1, 2, 0, 4, 5, 0, 3)", "line 2: tuple 1: a is 0.0, expected"),
+        ("tool", "(1e999, 2, 3, 4, 5, 0, 3)", "line 1: tuple 0: x is inf, expected a finite"),
+        ("tool", "(" * 100_000, "has brackets that are not closed"),
+        ("flags", f"{LONG} 1 HOT", "line 1 has '9999"),
+        ("pixels", f"1 {LONG}", "line 1 is '1 9999"),
+    ],
+    ids=lambda value: value[:30] if isinstance(value, str) else None,
+)
+def test_odd_inputs(tmp_path, monkeypatch, capsys, kind, text, said):
+    """Found by attacks: one sentence with the file and the place, and nothing is written."""
+    monkeypatch.chdir(tmp_path)
+    Path("input").write_text(text)
+    options = ["--from", kind, "--integration", "0", "--group", "3", "--origin", "0"]
+    assert main(["convert", "input", "out.yaml", *options]) == 1
+    err = capsys.readouterr().err
+    assert f"showermask: input: {said}" in err or said in err
+    assert all(line.startswith("showermask: input: ") for line in err.splitlines())
+    assert not Path("out.yaml").exists()
+
+
+@pytest.mark.parametrize(
+    "tag", ["group A", "Group 1", "status good", "flags", "score inf", "exact 1"]
+)
+def test_tags_of_other_people(tag):
+    """A tag that only begins like one of ours is kept in the comment."""
+    (shower,) = in_ds9(f"image\ncircle(3,4,5) # tag={{{tag}}}\n", integration=0, group=0).showers
+    assert (shower.comment, shower.group, shower.status) == (tag, 0, "accepted")

@@ -5,6 +5,8 @@ import pytest
 from astropy.io import fits
 from stdatamodels.jwst import datamodels
 
+from showermask import ManualShowerMaskStep
+from showermask.cli import main
 from showermask.exceptions import ExposureError
 from showermask.exposure import (
     Product,
@@ -207,3 +209,40 @@ def test_flags_depend_on_the_plane():
     assert "HOT" in known_flags(Product.IMAGE)
     assert "HOT" not in known_flags(Product.RAMP)
     assert known_flags(Product.RAMP)["JUMP_DET"] == 4
+
+
+@pytest.mark.filterwarnings("ignore:model_type not found")
+@pytest.mark.parametrize("name", ["stdatamodels.jwst.datamodels.ramp.RampModel", "NoSuchModel"])
+def test_model_types_that_datamodels_do_not_know(tmp_path, name, builder, write, shower):
+    """Are guessed at, as datamodels.open does: the step, check and the others take the same."""
+    path = tmp_path / "x_jump.fits"
+    builder.model().save(str(path))
+    with fits.open(path, mode="update") as hdus:
+        hdus[0].header["DATAMODL"] = name
+    assert describe_file(path).product is Product.RAMP
+    ManualShowerMaskStep.call(str(path), region_file=str(write(shower))).close()
+    assert main(["check", str(write(shower)), str(path)]) == 0
+
+
+def test_what_was_guessed_is_told(tmp_path):
+    """With the name in the file that led nowhere."""
+    path = tmp_path / "x_jump.fits"
+    datamodels.QuadModel((2, 5, 8, 9)).save(str(path))
+    with fits.open(path, mode="update") as hdus:
+        hdus[0].header["DATAMODL"] = "NoSuchModel"
+        hdus.append(fits.ImageHDU(np.zeros((2, 5, 8, 9), np.uint8), name="DQ"))
+    with pytest.raises(ExposureError, match=r"is a QuadModel \(DATAMODL is NoSuchModel\)"):
+        describe_file(path)
+
+
+@pytest.mark.parametrize("shape", [(1, 5, 0, 9), (0, 5, 8, 9)])
+def test_frames_of_no_pixels(shape):
+    """Are refused, not divided by."""
+    with pytest.raises(ExposureError, match="has no pixels"):
+        describe_model(datamodels.RampModel(shape))
+
+
+@pytest.mark.parametrize("name", ["free.fits.gz", "free_jump.fits.gz", "free_uncal.fits.gz"])
+def test_compressed_files_have_names_too(name):
+    """Their extension is two."""
+    assert product_root(name) == "free"

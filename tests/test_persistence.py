@@ -306,3 +306,25 @@ class TestRefusals:
         """Are checked."""
         with pytest.raises(SystemExit, match="2"):
             main(["propose", "--persistence", ".", option])
+
+
+def test_many_sources_make_one_mask(tmp_path, monkeypatch):
+    """With the name of each source in its header, and region files that stay small."""
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(3)
+    spots = [rng.random(FRAME) < 0.05 for _ in range(6)]
+    for number, spot in enumerate(spots):
+        written(f"e{number}", mjd=60000 + 0.01 * number, saturated=[(spot, 0, 1, 2)])
+    for _ in range(2):
+        assert main(["propose", "--persistence", "."]) == 0
+        assert np.array_equal(masked("e5"), np.any(spots[:5], axis=0))
+    (entry,) = read_regions("e5_showers.yaml").pixels
+    assert entry.mask == "e5_persistence.fits"
+    assert entry.comment.startswith("saturated in 5 earlier exposures, ")
+    image, header = fits.getdata(entry.mask, header=True)
+    assert [header[f"SRC{i}"] for i in range(1, 6)] == ["e0", "e1", "e2", "e3", "e4"]
+    for number in range(5):
+        later = np.any(spots[number + 1 : 5], axis=0) if number < 4 else False
+        assert np.array_equal(image == number + 1, spots[number] & ~later)
+    assert main(["propose", "--persistence", "e5_jump.fits"]) == 0
+    assert np.array_equal(masked("e5"), np.any(spots[:5], axis=0)), "sources not looked at stay"

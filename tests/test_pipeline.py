@@ -396,3 +396,11 @@ class TestRealRamp:
             good = masks[0] & (stock.dq[0] & 1 == 0)
             assert np.isfinite(ours.data[0][good]).mean() > 0.95
         assert fits.getval(f"ours/{root}_rate.fits", "SHWMNSHW") == 2
+
+
+def test_a_hook_that_is_to_be_skipped(uncal, regions):
+    """An instance with skip=True leaves the rate as it is without it."""
+    hook = ManualShowerMaskStep(region_file=str(regions), skip=True)
+    plain = Detector1Pipeline.call(str(uncal))
+    hooked = Detector1Pipeline.call(str(uncal), steps={"jump": {"post_hooks": [hook]}})
+    np.testing.assert_array_equal(plain.dq, hooked.dq)

@@ -355,3 +355,12 @@ class TestAround:
         before = (folder / "x_showers.yaml").read_text()
         assert main(["propose", "x_jump.fits"]) == 0
         assert (folder / "x_showers.yaml").read_text() == before
+
+
+def test_a_mask_that_is_a_folder(tmp_path):
+    """Is called one."""
+    (tmp_path / "r.yaml").write_text("showers: []\npixels: [{mask: .}]\n")
+    with pytest.raises(
+        RegionFileError, match=r"pixels\[0\].mask is .*, a directory, expected a FITS"
+    ):
+        read_regions(tmp_path / "r.yaml")

@@ -574,3 +574,69 @@ def test_many_commented_entries(tmp_path):
     moved = tuple(replace(shower, x=shower.x + 0.5) for shower in regions.showers)
     write_regions(path, replace(regions, showers=moved))
     assert read_regions(path).showers == moved
+
+
+class TestCost:
+    """A region file may come from anybody: what it costs is bounded."""
+
+    def test_too_many_entries(self, tmp_path):
+        """Reading ends where there are too many."""
+        path = tmp_path / "r.yaml"
+        path.write_text(
+            "format: showermask-1.1\nshowers: []\npixels:\n" + "- {x: 1, y: 2}\n" * 180_000
+        )
+        with pytest.raises(RegionFileError, match="line 10004: has more than 10000 entries"):
+            read_regions(path)
+
+    @pytest.mark.parametrize("text", ["a: 1\n" * 700_000, "{" + "a: 1," * 600_000 + "}"])
+    def test_too_many_problems(self, tmp_path, text):
+        """Reading ends with the problems that are told."""
+        path = tmp_path / "r.yaml"
+        path.write_text(text)
+        with pytest.raises(RegionFileError) as raised:
+            read_regions(path)
+        assert len(raised.value.problems) == 50
+        assert "line 1" in raised.value.problems[0] or "line 2" in raised.value.problems[0]
+
+    def test_many_lists(self, tmp_path):
+        """Values are counted in all."""
+        path = tmp_path / "r.yaml"
+        path.write_text("showers:\n" + ("- [" + "0," * 99 + "0]\n") * 5000)
+        with pytest.raises(RegionFileError, match="or 300000 values"):
+            read_regions(path)
+
+    def test_too_many_to_write(self, tmp_path):
+        """What could not be read again is not written."""
+        path = tmp_path / "r.yaml"
+        write_regions(path, RegionFile(showers=()))
+        before = path.read_bytes()
+        many = tuple(PixelRegion(x=i, y=0) for i in range(10_001))
+        with pytest.raises(RegionFileError, match="can't be written so that it is read again"):
+            write_regions(path, RegionFile(showers=(), pixels=many))
+        assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "text", ["a\x85b", "a\u2028b\u2029", "\x85", "a\x1b[31m", "a\x00b", "a\rb"]
+)
+@pytest.mark.parametrize("name", ["r.yaml", "r.asdf"])
+def test_characters_that_yaml_breaks_lines_at(tmp_path, text, name):
+    """Come back as they were, and people's comments beside them too."""
+    path = tmp_path / name
+    shower = Shower(integration=0, group=1, x=1, y=1, a=1, b=1, theta=0, comment=text)
+    write_regions(path, RegionFile(showers=(shower,)))
+    if name.endswith("yaml"):
+        path.write_text(path.read_text().replace("showers:", "# mine\nshowers:"))
+    write_regions(path, RegionFile(showers=(shower,), reviewer="me"))
+    assert read_regions(path).showers == (shower,)
+    assert name.endswith("asdf") or "# mine" in path.read_text()
+
+
+def test_names_that_can_not_be_written(tmp_path):
+    """Half a surrogate pair is refused before the file is replaced."""
+    path = tmp_path / "r.yaml"
+    write_regions(path, RegionFile(showers=()))
+    before = path.read_bytes()
+    with pytest.raises(RegionFileError, match="can't be written so that it is read again"):
+        write_regions(path, RegionFile(showers=(), reviewer="\ud800"))
+    assert path.read_bytes() == before

@@ -3,19 +3,22 @@
 import base64
 import io
 import re
+import shutil
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from matplotlib.image import imread
 from stdatamodels.jwst import datamodels
 
 from showermask import RegionFile, Shower, read_regions, write_regions
 from showermask.batch.manifest import Row, file_time, write_manifest
 from showermask.cli import main
-from showermask.flagging import footprints
+from showermask.flagging import footprints, set_bits
 from showermask.frames import FrameReader
 from showermask.report.cutouts import RateSource, cut_out
 from showermask.report.pictures import Scale, draw_flags, draw_image
@@ -262,3 +265,59 @@ class TestPage:
         assert main(["report", "--one", str(glowing), "none.yaml"]) == 1
         assert main(["report", "--one", "none.fits", f"{ROOT}_showers.yaml"]) == 1
         assert not list(Path().rglob("*.html"))
+
+
+def test_rejected_entries_with_flags_of_other_planes(glowing, tmp_path):
+    """Are in the report as any other."""
+    regions = RegionFile(showers=(LATE, replace(IDLE, status="rejected", flags=("HOT",))))
+    write_regions("r.yaml", regions)
+    assert main(["report", "--one", str(glowing), "r.yaml", "-o", "page.html"]) == 0
+    assert "HOT" in Path("page.html").read_text()
+
+
+def test_a_name_as_long_as_names_may_be(glowing):
+    """Has no room for the suffix of a rate: there is none."""
+    assert RateSource.near(Path("x" * 240 + "_jump.fits"), Path("out")) == RateSource()
+
+
+def test_an_input_that_is_gone_stops_no_report(glowing, tmp_path):
+    """The reason is told, the others are shown."""
+    (tmp_path / "regions").mkdir()
+    (tmp_path / "data").mkdir()
+    for root in ("a", "b"):
+        shutil.copyfile(glowing, tmp_path / "data" / f"{root}_jump.fits")
+        write_regions(tmp_path / "regions" / f"{root}_showers.yaml", RegionFile(showers=(LATE,)))
+    assert main(["batch", "regions", "data", "-o", "out", "-j", "1"]) == 0
+    (tmp_path / "data" / "a_jump.fits").unlink()
+    (tmp_path / "data" / "a_jump.fits").mkdir()
+    assert main(["report", "out"]) == 0
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "a_jump.fits: is a directory" in page
+    assert page.count("<svg") == 4
+
+
+@given(st.data())
+@settings(max_examples=50)
+def test_masked_places_are_those_of_all_marks(data):
+    """Found by their place or one by one, the bits are the same."""
+    shape = (2, 6, 150, 140)
+    spots = st.builds(
+        Shower,
+        integration=st.integers(0, 1),
+        group=st.integers(0, 2),
+        last_group=st.none() | st.integers(2, 5),
+        x=st.floats(-20, 160),
+        y=st.floats(-20, 170),
+        a=st.floats(1, 80),
+        b=st.floats(1, 80),
+        theta=st.floats(0, 180),
+    )
+    marks = footprints(data.draw(st.lists(spots, max_size=6)), shape)
+    bits = [2 ** (i % 4) for i in range(len(marks))]
+    plane = np.zeros(shape, np.uint32)
+    set_bits(plane, marks, bits)
+    corner = st.tuples(st.integers(0, 149), st.integers(0, 139))
+    (y0, x0), (y1, x1) = data.draw(corner), data.draw(corner)
+    box = slice(min(y0, y1), max(y0, y1) + 1), slice(min(x0, x1), max(x0, x1) + 1)
+    found = MaskedPlaces(marks, bits).bits(1, 3, box)
+    np.testing.assert_array_equal(found, plane[1, 3, *box])

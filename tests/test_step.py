@@ -21,6 +21,7 @@ from showermask.exceptions import (
     MaskTooLargeError,
     OutputError,
     RegionFileError,
+    ShowerError,
 )
 from showermask.step import REGIONS_VARIABLE
 
@@ -563,3 +564,37 @@ class TestProvenance:
         path = write(shower, name="régions_№1.yaml")
         ManualShowerMaskStep.call(ramp, region_file=str(path)).save(str(tmp_path / "out.fits"))
         assert fits.getval(tmp_path / "out.fits", "SHWMFILE") == r"r\xe9gions_\u21161.yaml"
+
+
+class TestOddInputs:
+    """Found by attacks."""
+
+    def test_a_compressed_file_finds_its_region_file(self, ramp, write, shower, tmp_path):
+        """Also under a free name."""
+        ramp.save(str(tmp_path / "free.fits"))
+        with fits.open("free.fits") as hdus:
+            hdus.writeto("free.fits.gz")
+        (tmp_path / "free.fits").unlink()
+        write(shower, name="free_showers.yaml")
+        result = ManualShowerMaskStep.call("free.fits.gz", save_results=True)
+        assert result.meta.cal_step.manual_shower_mask == "COMPLETE"
+
+    def test_the_same_entry_twice(self, ramp, write, shower, messages):
+        """Is masked once, and warned about."""
+        ManualShowerMaskStep.call(ramp, region_file=str(write(shower, shower)))
+        assert any("showers[1] says the same as showers[0]" in text for text in messages())
+
+    @pytest.mark.parametrize("theta", [1.1e6, -1e300])
+    def test_angles_that_are_noise(self, shower, theta):
+        """Of so large a number of degrees no direction is left."""
+        with pytest.raises(ShowerError, match="expected degrees from -1e6 to 1e6"):
+            replace(shower, theta=theta)
+
+    def test_an_instance_that_is_to_be_skipped(self, ramp, write, shower):
+        """As a hook it is handed a model: it leaves that alone, and says so."""
+        hook = ManualShowerMaskStep(region_file=str(write(shower)), skip=True)
+        before = ramp.groupdq.copy()
+        result = hook.run(ramp)
+        assert result is ramp
+        np.testing.assert_array_equal(result.groupdq, before)
+        assert result.meta.cal_step.manual_shower_mask == "SKIPPED"

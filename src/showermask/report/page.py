@@ -9,7 +9,7 @@ from html import escape
 from importlib.resources import files
 
 from showermask import __version__
-from showermask.messages import counted
+from showermask.messages import counted, printable
 from showermask.pixels import PixelRegion
 from showermask.report.cutouts import Cutout
 from showermask.report.pictures import Scale, draw_flags, draw_image
@@ -114,6 +114,11 @@ class Summary:
     subtitle: str
 
 
+def _html(text: str) -> str:
+    """Return a text as HTML can show it, whoever wrote it."""
+    return escape(printable(text))
+
+
 def page(summary: Summary, exposures: Iterable[ExposureReport]) -> Iterator[str]:
     """Write the page.
 
@@ -132,9 +137,9 @@ def page(summary: Summary, exposures: Iterable[ExposureReport]) -> Iterator[str]
     yield (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escape(summary.title)}</title><style>{_STYLE}</style></head><body>\n"
-        f"<h1>{escape(summary.title)}</h1>\n"
-        f'<p class="soft">{escape(summary.subtitle)}; showermask {__version__}, '
+        f"<title>{_html(summary.title)}</title><style>{_STYLE}</style></head><body>\n"
+        f"<h1>{_html(summary.title)}</h1>\n"
+        f'<p class="soft">{_html(summary.subtitle)}; showermask {__version__}, '
         f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC</p>\n"
     )
     rows, sections = [], []
@@ -156,27 +161,27 @@ def page(summary: Summary, exposures: Iterable[ExposureReport]) -> Iterator[str]
 
 
 def _row(exposure: ExposureReport) -> str:
-    name = escape(exposure.name)
+    name = _html(exposure.name)
     linked = f'<a href="#{name}">{name}</a>' if exposure.entries or exposure.notes else name
     showers, regions, pixels, integration_pixels = exposure.counts
     return (
-        f"<tr><td>{linked}<td class={escape(exposure.status)}>{escape(exposure.status)}"
-        f"<td>{escape(exposure.source)}<td class=number>{showers}<td class=number>{regions}"
+        f"<tr><td>{linked}<td class={_html(exposure.status)}>{_html(exposure.status)}"
+        f"<td>{_html(exposure.source)}<td class=number>{showers}<td class=number>{regions}"
         f"<td class=number>{pixels}<td class=number>{integration_pixels}"
         f"<td class=number>{exposure.fraction:.3%}<td class=number>{_time(exposure.seconds)}"
-        f"<td>{escape(exposure.reviewer or '')}</tr>\n"
+        f"<td>{_html(exposure.reviewer or '')}</tr>\n"
     )
 
 
 def _section(exposure: ExposureReport) -> Iterator[str]:
-    name = escape(exposure.name)
+    name = _html(exposure.name)
     yield f'<h2 id="{name}"><a href="#{name}">{name}</a></h2>\n'
     reviewed = [f"by {exposure.reviewer}"] if exposure.reviewer else []
     reviewed += [f"on {exposure.reviewed}"] if exposure.reviewed else []
     text = f"{exposure.region_file}" + (f", reviewed {' '.join(reviewed)}" if reviewed else "")
-    yield f'<p class="soft">{escape(text)}</p>\n'
+    yield f'<p class="soft">{_html(text)}</p>\n'
     for note in exposure.notes:
-        yield f'<p class="{escape(exposure.status)}">{escape(note)}</p>\n'
+        yield f'<p class="{_html(exposure.status)}">{_html(note)}</p>\n'
     for entry in exposure.entries:
         yield from _entry(entry)
 
@@ -192,17 +197,17 @@ def _entry(report: EntryReport) -> Iterator[str]:
     yield (
         f'<div class="shower"><p><b>{report.place}</b> '
         f'<span class="badge {entry.status}">{entry.status}</span> '
-        f"{escape(_facts(entry, report.groups))}: <b>{cost}</b>"
+        f"{_html(_facts(entry, report.groups))}: <b>{cost}</b>"
     )
     if isinstance(entry, Shower) and entry.score is not None:
         yield f", S/N {entry.score:g}"
     if entry.flags:
-        yield f", {escape(', '.join(entry.flags))}"
+        yield f", {_html(', '.join(entry.flags))}"
     if entry.source:
-        yield f' <span class="soft">({escape(entry.source)})</span>'
+        yield f' <span class="soft">({_html(entry.source)})</span>'
     yield "</p>\n"
     if entry.comment:
-        yield f"<p>“{escape(entry.comment)}”</p>\n"
+        yield f"<p>“{_html(entry.comment)}”</p>\n"
     if report.cutout is not None:
         yield from _panels(entry, report.cutout)
     yield "</div>\n"
@@ -239,11 +244,11 @@ def _figure(
     span = f" ({scale.low:.3g} … {scale.high:.3g})" if scale is not None else ""
     return (
         f'<figure><svg viewBox="0 0 {width} {height}" role="img">'
-        f"<title>{escape(title)}, columns {columns.start} to {columns.stop - 1}, "
+        f"<title>{_html(title)}, columns {columns.start} to {columns.stop - 1}, "
         f"rows {rows.start} to {rows.stop - 1}</title>"
         f'<image href="{picture}" width="{width}" height="{height}" preserveAspectRatio="none"/>'
         f"{outline}</svg>"
-        f"<figcaption>{escape(title)}{span}</figcaption></figure>"
+        f"<figcaption>{_html(title)}{span}</figcaption></figure>"
     )
 
 
