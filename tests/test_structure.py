@@ -57,6 +57,7 @@ LAYERS = [
     },
     {
         "batch.engine",
+        "batch.flight",
         "convert.context",
         "convert.ds9text",
         "convert.table",
@@ -72,7 +73,7 @@ MAY_IMPORT = {
     "jwst": {"step", "pipeline", "output", "demo", "cli"},
     "stpipe": {"batch.routes"},
     "dask": {"batch.engine"},
-    "distributed": {"batch.engine"},
+    "distributed": {"batch.engine", "batch.flight"},
     "stdatamodels": {
         "exposure",
         "pipeline",

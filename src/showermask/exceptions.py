@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from showermask.messages import printable
+from showermask.messages import one_line
 
 __all__ = [
     "ConvertError",
@@ -33,8 +33,8 @@ class ShowermaskError(ValueError):
     Parameters
     ----------
     *problems : str
-        One sentence each; all that were found. Each is kept on one line, without control
-        characters.
+        One sentence each; all that were found. Each is kept on one line, of a length
+        that people read, without control characters.
 
     Attributes
     ----------
@@ -43,7 +43,7 @@ class ShowermaskError(ValueError):
     """
 
     def __init__(self, *problems: str) -> None:
-        self.problems: tuple[str, ...] = tuple(printable(problem) for problem in problems)
+        self.problems: tuple[str, ...] = tuple(one_line(problem) for problem in problems)
         super().__init__(*self.problems)
 
     def __str__(self) -> str:

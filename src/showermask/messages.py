@@ -6,7 +6,10 @@ printed, logged, or written into a FITS header or a page goes through `printable
 
 from __future__ import annotations
 
-__all__ = ["counted", "joined", "printable"]
+__all__ = ["counted", "joined", "one_line", "printable"]
+
+#: Characters of a message; what is quoted in one may be as long as a file.
+_LONGEST = 480
 
 
 def printable(text: str, *, keep: str = "") -> str:
@@ -30,6 +33,25 @@ def printable(text: str, *, keep: str = "") -> str:
         character if character.isprintable() or character in keep else _escaped(character)
         for character in text
     )
+
+
+def one_line(text: str) -> str:
+    """Return a text as one line that people read: printable, and not endless.
+
+    Parameters
+    ----------
+    text : str
+        Any text.
+
+    Returns
+    -------
+    str
+        The text, with an ellipsis in the middle where it is too long.
+    """
+    line = printable(text[: 20 * _LONGEST])
+    if len(line) <= _LONGEST and len(text) <= 20 * _LONGEST:
+        return line
+    return f"{line[: _LONGEST * 2 // 3]} … {printable(text[-_LONGEST:])[-_LONGEST // 3 + 3 :]}"
 
 
 def counted(count: int, noun: str, plural: str | None = None) -> str:

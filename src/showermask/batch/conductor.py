@@ -258,16 +258,15 @@ def run_batch(request: Request, listener: Listener) -> Summary:
 def _run(jobs: list[Job], request: Request, listener: Listener) -> Iterator[Row]:
     if not jobs:
         return
-    from showermask.batch.engine import count_workers, open_client, run_jobs
+    from showermask.batch.engine import count_workers, open_client
+    from showermask.batch.flight import run_jobs
 
     workers = count_workers(jobs, request.workers)
     place = request.scheduler or f"{workers} worker{'s' if workers > 1 else ''}"
     listener.say(f"{len(jobs)} to do, on {place}; logs in {request.output / LOG_FOLDER}")
     with open_client(workers=workers, scheduler=request.scheduler) as client:
-        if not client.scheduler_info()["workers"]:
-            listener.say("the scheduler has no workers yet; waiting for them")
         listener.start(len(jobs))
-        yield from run_jobs(client, jobs)
+        yield from run_jobs(client, jobs, say=listener.say)
 
 
 class _Ledger:

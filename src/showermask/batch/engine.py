@@ -1,4 +1,4 @@
-"""Run the jobs of a batch on dask workers, here or on a cluster."""
+"""The dask workers of a batch, on this machine or on a cluster."""
 
 from __future__ import annotations
 
@@ -7,24 +7,20 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from concurrent.futures import CancelledError
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 from multiprocessing import resource_tracker
 from pathlib import Path
 
 import dask
 from dask.system import CPU_COUNT
-from distributed import Client, Future, LocalCluster, as_completed
-from distributed.scheduler import KilledWorker
+from distributed import Client, LocalCluster
 from distributed.system import MEMORY_LIMIT
 
-from showermask.batch.job import Job, run_job
-from showermask.batch.manifest import Row
+from showermask.batch.job import Job
 from showermask.exceptions import EngineError
 from showermask.logs import loggers_at
 
-__all__ = ["count_workers", "open_client", "run_jobs"]
+__all__ = ["count_workers", "open_client"]
 
 #: Memory of a worker before it opens anything, in bytes; measured: 0.27e9, and a tenth more later.
 _IDLE_MEMORY = 0.4e9
@@ -119,57 +115,6 @@ def open_client(*, workers: int, scheduler: str | None = None) -> Iterator[Clien
             yield client
 
 
-def run_jobs(client: Client, jobs: Sequence[Job]) -> Iterator[Row]:
-    """Run jobs, and return their rows as they are finished.
-
-    Parameters
-    ----------
-    client : `distributed.Client`
-        From `open_client`.
-    jobs : sequence of Job
-        What is to be done.
-
-    Yields
-    ------
-    Row
-        One for each job, done or failed.
-
-    Raises
-    ------
-    EngineError
-        When the scheduler is lost; the jobs that are left stay pending.
-    """
-    futures: dict[Future, Job] = {
-        client.submit(run_job, job, key=f"{job.row.exposure}-{job.workspace.run}", pure=False): job
-        for job in jobs
-    }
-    try:
-        for future in as_completed(futures):
-            if future.cancelled() or future.status == "lost":
-                raise _lost()
-            yield _row_of(future, futures[future])
-    except (OSError, CancelledError) as error:
-        raise _lost() from error
-    finally:
-        for future in futures:
-            future.cancel(force=True)
-
-
-def _lost() -> EngineError:
-    return EngineError("the scheduler is gone; what is finished is kept, run again for the rest")
-
-
-def _row_of(future: Future, job: Job) -> Row:
-    error = future.exception()
-    if error is None:
-        row: Row = future.result()
-        return row
-    said = " ".join(str(error).split())
-    if isinstance(error, KilledWorker):
-        said = "its workers died, which is what running out of memory looks like"
-    return replace(job.row, status="failed", error=f"{type(error).__name__}: {said}")
-
-
 @contextmanager
 def _connected(scheduler: str) -> Iterator[Client]:
     is_file = Path(scheduler).is_file()
@@ -225,7 +170,7 @@ def _uninterrupted() -> Iterator[None]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep dask from telling of lost connections by itself: `run_jobs` does, once, and shorter."""
+    """Keep dask from telling of lost connections by itself: a batch does, once, and shorter."""
     families = ("distributed", "tornado", "asyncio")
     names = {name for name in logging.root.manager.loggerDict if name.split(".")[0] in families}
     with loggers_at(logging.CRITICAL + 1, names.union(families)):

@@ -16,7 +16,7 @@ from showermask.convert.lists import (
     read_tool_list,
     write_tool_list,
 )
-from showermask.exceptions import ConvertError, PixelsError
+from showermask.exceptions import ConvertError, EntryError, PixelsError
 from showermask.files import atomic_write
 from showermask.flagging import footprints, masked_pixels
 from showermask.maskfile import read_mask, write_mask
@@ -103,12 +103,15 @@ def convert_file(
     kind = kind or _kind_of(source, "--from")
     target_kind = target_kind or _kind_of(target, "--to")
     _refuse_target(source, target, context)
-    regions, masks = _read(source, target, kind, context)
+    try:
+        regions, masks = _read(source, target, kind, context)
+    except EntryError as error:  # of what the user says of entries that say nothing themselves
+        raise ConvertError(*(f"{source}: {problem}" for problem in error.problems)) from error
     for region in regions.pixels:
         if region.mask is not None and region.mask not in masks:
             _refuse_other_mask(region, source, target, is_named=target_kind not in _IMAGES)
     if context.exposure is not None:
-        regions.check_fits(context.exposure)
+        replace(regions, path=source).check_fits(context.exposure)
     if target_kind == "regions":
         return _write_regions(regions, masks, source, target, context)
     if masks:
@@ -277,7 +280,11 @@ def _write_text(target: Path, text: str) -> None:
 def _write_ds9(regions: RegionFile, target: Path, _: Context) -> Converted:
     from showermask.convert.ds9 import write_ds9
 
-    _write_text(target, write_ds9(regions))
+    try:
+        text = write_ds9(regions)
+    except ConvertError as error:
+        raise ConvertError(*(f"{target}: {problem}" for problem in error.problems)) from error
+    _write_text(target, text)
     return _converted(regions, target)
 
 

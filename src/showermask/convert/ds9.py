@@ -29,7 +29,7 @@ from regions import (
 )
 
 from showermask.convert.context import Context
-from showermask.convert.ds9text import HEADER, Ds9Text
+from showermask.convert.ds9text import HEADER, LARGEST, Ds9Text
 from showermask.entry import Status
 from showermask.exceptions import ConvertError, EntryError
 from showermask.pixels import PixelRegion, ranges_of
@@ -75,6 +75,11 @@ def write_ds9(regions: RegionFile) -> str:
             )
         )
         exact = [getattr(shower, name) for name in _GEOMETRY]
+        if max(map(abs, exact)) > LARGEST / 2:
+            raise ConvertError(
+                f"showers[{position}]: {shower.place} has numbers beyond {LARGEST / 2:g}, which "
+                "are not read back from DS9"
+            )
         try:
             (shape,) = _parsed(line)
             found = [_shower_geometry(shape)[name] for name in _GEOMETRY]

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-__all__ = ["HEADER", "Ds9Text"]
+__all__ = ["HEADER", "LARGEST", "Ds9Text"]
 
 #: What begins a comment line of ours; JSON follows.
 HEADER = "# showermask "
@@ -31,7 +31,8 @@ _ANNOTATION = re.compile(
     re.IGNORECASE,
 )
 _INSIDE_GLOBAL = re.compile(r"\b(include\s*=\s*0|(?:-?[a-z]+)\s*\()", re.IGNORECASE)
-_LARGEST = 1e9
+#: The largest number, of pixels or degrees, that is taken.
+LARGEST = 1e9
 _NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
 _SHAPE = re.compile(r"([-+!]?)\s*([A-Za-z]\w*)\s*\(?([^()#]*)\)?\s*(#.*)?$", re.DOTALL)
 
@@ -170,7 +171,7 @@ def _why_no_shape(part: str, word: str) -> str | None:
 
 def _is_number(text: str) -> bool:
     """Tell whether a text is a number that pixels or degrees may have."""
-    return bool(_NUMBER.fullmatch(text)) and abs(float(text)) <= _LARGEST
+    return bool(_NUMBER.fullmatch(text)) and abs(float(text)) <= LARGEST
 
 
 def _why_no_numbers(word: str, text: str) -> str | None:

@@ -57,7 +57,9 @@ def read_tool_list(text: str, path: Path, context: Context) -> list[Shower]:
         raise ConvertError(
             f"{path}: has {shown!r}, expected tuples of seven numbers ({', '.join(_TOOL_VALUES)})"
         )
-    found = []
+    found: list[Shower] = []
+    if not plain.strip("[]() \t\r\n"):
+        return found
     for number, match in enumerate(_TUPLE.finditer(plain)):
         values = [value.strip() for value in match[1].removesuffix(",").split(",")]
         is_good = len(values) == len(_TOOL_VALUES)
