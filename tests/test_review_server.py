@@ -5,8 +5,10 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
 from dataclasses import replace
@@ -18,7 +20,8 @@ from starlette.testclient import TestClient
 
 from showermask import read_regions
 from showermask.flagging import footprints
-from showermask.review.server import TOKEN_HEADER, Review, make_app
+from showermask.frames import FrameReader
+from showermask.review.server import TOKEN_HEADER, Review, _listen, make_app
 from showermask.worklist import find_work
 
 TOKEN = "secret"
@@ -347,8 +350,6 @@ class TestCommand:
 
     def test_a_client_that_goes_away(self, start, jump):
         """A connection that is cut in the middle of a request leaves no traceback."""
-        import socket
-
         process, url = start(jump)
         address, _, token = url.partition("/#token=")
         host, port = address.removeprefix("http://").split(":")
@@ -428,7 +429,7 @@ class TestCommand:
         assert change(first, "save") == (200, "")
         assert not list(jump.parent.glob(".*"))
         assert change(second, "change", change="reload") == (200, "")
-        assert change(second, "change", change="remove", id=0) == (200, "")
+        assert change(second, "change", change="add", shower=shower) == (200, "")
 
     def test_a_port_that_is_taken(self, start, jump):
         """A second server on the same port says so."""
@@ -451,3 +452,214 @@ def test_packed_answers_are_gzip(app):
     with client.stream("GET", "/api/exposures/0/frame/0/1") as answer:
         raw = b"".join(answer.iter_raw())
     assert len(gzip.decompress(raw)) == 2 * 32 * 40
+
+
+class TestUnderAttack:
+    """Found by attacks: what is sent, how much of it, and by whom."""
+
+    @pytest.mark.parametrize("reviewer", [5, ["a"], "a\x1b[2J", "x" * 300, "\ud800"])
+    def test_reviewers_that_are_no_names(self, client, entry, jump, reviewer):
+        """Are refused before they are kept: the next save is as if nothing had been asked."""
+        change(client, "add", shower=entry)
+        body = json.dumps({"reviewer": reviewer}).encode()
+        answer = client.post("/api/exposures/0/save", content=body)
+        assert answer.status_code == 422
+        assert "expected a name of at most 200 printable characters" in answer.json()["error"]
+        assert client.post("/api/exposures/0/save", json={"reviewer": "B"}).status_code == 200
+        assert read_regions(jump.with_name("x_showers.yaml")).reviewer == "B"
+
+    @pytest.mark.parametrize(
+        ("values", "said"),
+        [
+            ({"flags": ["JUMP"]}, "found JUMP, expected names among"),
+            ({"comment": "\ud800"}, "expected a text that can be written as UTF-8"),
+            ({"image": 5}, "image is not a known key"),
+            ({"a": 1e400}, "expected a finite number"),
+        ],
+    )
+    def test_entries_are_checked_before_they_are_kept(self, client, entry, values, said):
+        """New ones and changes."""
+        for kind, body in (
+            ("add", {"shower": {**entry, **values}}),
+            ("edit", {"id": 0, "values": values}),
+        ):
+            if kind == "edit":
+                change(client, "add", shower=entry)
+            content = json.dumps({"change": kind, **body}).encode()
+            answer = client.post("/api/exposures/0/change", content=content)
+            assert answer.status_code == 422
+            assert said in answer.json()["error"]
+
+    def test_images_are_not_taken_from_clients(self, client):
+        """A pixel entry has no image but that of its mask."""
+        pixels = {"x": 1, "y": 2, "image": {"shape": [1, 1]}}
+        answer = change(client, "add", pixels=pixels)
+        assert answer.status_code == 422
+
+    def test_a_disk_error_is_a_sentence(self, client, entry, jump, monkeypatch):
+        """Whatever goes wrong in saving."""
+        change(client, "add", shower=entry)
+
+        def fail(*_, **__):
+            raise OSError(5, "Input/output error", "x_showers.yaml")
+
+        monkeypatch.setattr("showermask.review.session.write_regions", fail)
+        answer = client.post("/api/exposures/0/save", json={})
+        assert answer.status_code == 422
+        assert answer.json()["error"] == "x_showers.yaml: Input/output error"
+
+    def test_a_defect_of_ours_has_the_headers_too(self, jump, monkeypatch):
+        """Also the answer that no middleware sees."""
+        app = make_app(Review(find_work(jump)), token=TOKEN)
+        client = TestClient(
+            app,
+            base_url="http://localhost",
+            headers={TOKEN_HEADER: TOKEN},
+            raise_server_exceptions=False,
+        )
+
+        def fail(*_, **__):
+            raise ZeroDivisionError
+
+        monkeypatch.setattr("showermask.review.server.mask_effect", fail)
+        shower = {"integration": 0, "group": 3, "x": 20, "y": 15, "a": 9, "b": 5, "theta": 30}
+        answer = client.post("/api/exposures/0/effect", json={"shower": shower})
+        assert answer.status_code == 500
+        assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+        assert "see its terminal" in answer.json()["error"]
+
+    def test_many_exposures(self, builder, tmp_path, entry):
+        """Nothing stays open of those that were looked at or refused; no lock of unchanged ones."""
+        builder.model().save(str(tmp_path / "e000_jump.fits"))
+        for number in range(1, 60):
+            shutil.copyfile(tmp_path / "e000_jump.fits", tmp_path / f"e{number:03d}_jump.fits")
+        for number in range(30, 60):
+            (tmp_path / f"e{number:03d}_showers.yaml").write_text("showers: 5")
+        app = make_app(Review(find_work(tmp_path)), token=TOKEN)
+        client = TestClient(app, base_url="http://localhost", headers={TOKEN_HEADER: TOKEN})
+        client.get("/api/exposures/0/frame/0/1")
+        before = len(list(Path("/proc/self/fd").iterdir()))
+        for number in range(60):
+            answer = client.get(f"/api/exposures/{number}/frame/0/1")
+            assert answer.status_code == (200 if number < 30 else 422)
+        assert len(list(Path("/proc/self/fd").iterdir())) <= before + 2
+        assert not list(tmp_path.glob(".*"))
+        change(client, "add", number=3, shower=entry)
+        names = sorted(path.name for path in tmp_path.glob(".*"))
+        assert names == [".e003_showers.draft.yaml", ".e003_showers.lock"]
+        client.post("/api/exposures/3/save", json={})
+        assert not list(tmp_path.glob(".*"))
+
+    def test_an_exposure_that_changed(self, client, jump, builder):
+        """Is not read on as if it were the one that was opened."""
+        assert client.get("/api/exposures/0/frame/0/1").status_code == 200
+        replace(builder, ngroups=12).model().save(str(jump), overwrite=True)
+        answer = client.get("/api/exposures/0/frame/0/1")
+        assert answer.status_code == 422
+        assert "was changed since it was opened" in answer.json()["error"]
+
+    def test_the_list_reads_only_what_changed(self, builder, tmp_path, write, shower, monkeypatch):
+        """Region files are read once for each version of them."""
+        from showermask import worklist
+
+        for name in ("a", "b"):
+            builder.model().save(str(tmp_path / f"{name}_jump.fits"))
+            write(shower, name=f"{name}_showers.yaml")
+        read = []
+        real = worklist.read_regions
+        monkeypatch.setattr(worklist, "read_regions", lambda path: read.append(path) or real(path))
+        app = make_app(Review(find_work(tmp_path)), token=TOKEN)
+        client = TestClient(app, base_url="http://localhost", headers={TOKEN_HEADER: TOKEN})
+        for _ in range(3):
+            client.get("/api/exposures")
+        assert len(read) == 2
+        write(shower, shower, name="a_showers.yaml")
+        rows = client.get("/api/exposures").json()["exposures"]
+        assert [row["accepted"] for row in rows] == [2, 1]
+        assert len(read) == 3
+
+    def test_few_images_at_once(self, jump, monkeypatch):
+        """However many are asked for."""
+        from concurrent.futures import ThreadPoolExecutor
+
+        app = make_app(Review(find_work(jump)), token=TOKEN)
+        running, most = [], []
+        real = FrameReader.difference
+
+        def slow(self, *args):
+            running.append(1)
+            most.append(len(running))
+            time.sleep(0.05)
+            running.pop()
+            return real(self, *args)
+
+        monkeypatch.setattr(FrameReader, "difference", slow)
+        with (
+            TestClient(app, base_url="http://localhost", headers={TOKEN_HEADER: TOKEN}) as client,
+            ThreadPoolExecutor(20) as pool,
+        ):
+            answers = list(
+                pool.map(lambda g: client.get(f"/api/exposures/0/frame/0/{g % 10}"), range(20))
+            )
+        assert {answer.status_code for answer in answers} == {200}
+        assert 1 < max(most) <= 4
+
+    def test_small_answers_are_not_delayed(self):
+        """A socket whose protocol is named makes asyncio switch Nagle's algorithm off."""
+        with _listen(0) as listener:
+            assert listener.proto == socket.IPPROTO_TCP
+            assert listener.getsockname()[0] == "127.0.0.1"
+
+    def test_connections_are_bounded(self, jump):
+        """So many are taken; one more is closed at once."""
+        process = subprocess.Popen(
+            [COMMAND, "review", "--no-browser", jump], stdout=subprocess.PIPE, text=True
+        )
+        try:
+            url = process.stdout.readline().split()[-1]
+            port = int(url.partition("/#")[0].rpartition(":")[2])
+            open_ones = [socket.create_connection(("127.0.0.1", port)) for _ in range(100)]
+            time.sleep(0.5)
+            with socket.create_connection(("127.0.0.1", port), timeout=5) as one_more:
+                assert one_more.recv(1) == b""
+            for connection in open_ones:
+                connection.close()
+            time.sleep(0.5)
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/") as answer:
+                assert answer.status == 200
+        finally:
+            process.kill()
+            process.communicate()
+
+    def test_the_secret_is_not_in_the_list_of_processes(self, jump, tmp_path):
+        """The browser is started with a file that only its owner can read, and that goes."""
+        browser = tmp_path / "browser"
+        browser.write_text(
+            f"#!{sys.executable}\n"
+            "import os, stat, sys, pathlib, urllib.parse\n"
+            "page = pathlib.Path(urllib.parse.urlparse(sys.argv[1]).path)\n"
+            "seen = pathlib.Path(__file__).with_name('seen')\n"
+            "seen.with_suffix('.tmp').write_text('\\n'.join("
+            "[sys.argv[1], oct(stat.S_IMODE(page.stat().st_mode)), page.read_text()]))\n"
+            "os.replace(seen.with_suffix('.tmp'), seen)\n"
+        )
+        browser.chmod(0o755)
+        process = subprocess.Popen(
+            [COMMAND, "review", jump],
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "BROWSER": str(browser)},
+        )
+        try:
+            url = process.stdout.readline().split()[-1]
+            deadline = time.monotonic() + 20
+            while not (tmp_path / "seen").exists() and time.monotonic() < deadline:
+                time.sleep(0.05)
+            address, mode, page = (tmp_path / "seen").read_text().split("\n", 2)
+            assert url.partition("token=")[2] not in address
+            assert (address.startswith("file://"), mode) == (True, "0o600")
+            assert url in page
+        finally:
+            process.send_signal(signal.SIGINT)
+            process.communicate(timeout=10)
+        assert not Path(address.removeprefix("file://")).exists()

@@ -3,7 +3,7 @@
 import pytest
 
 from showermask import RegionFile, Shower, Status, read_regions, write_regions
-from showermask.exceptions import RegionFileError, ShowerError, ShowermaskError
+from showermask.exceptions import FlagError, RegionFileError, ShowerError, ShowermaskError
 from showermask.exposure import Exposure, Product
 from showermask.review.session import ChangedOnDiskError, ReviewSession, StaleError
 
@@ -258,3 +258,55 @@ def test_a_rate_keeps_the_shape_of_the_file(path):
     session.add(a_shower())
     session.save()
     assert read_regions(path).shape == (2, 10, 32, 40)
+
+
+class TestDraftFile:
+    """What the draft of unsaved marks is like on disk."""
+
+    def test_says_once_what_it_was_made_to(self, session, path):
+        """However many changes there were; and it is a region file."""
+        session.add(a_shower(comment="# no comment\n- x", score=1e-7))
+        session.save()
+        for group in range(3, 8):
+            session.add(a_shower(group=group))
+        text = session.draft_path.read_text()
+        assert text.count("# base") == 1
+        assert read_regions(session.draft_path).showers == tuple(showers(session))
+
+    @pytest.mark.parametrize("mode", [0o600, 0o664])
+    def test_has_the_mode_of_the_file(self, session, path, mode):
+        """What others may not read in the file, they may not read in the draft."""
+        session.add(a_shower())
+        session.save()
+        path.chmod(mode)
+        session.add(a_shower(group=5))
+        assert session.draft_path.stat().st_mode & 0o777 == mode
+        session.save()
+        assert path.stat().st_mode & 0o777 == mode
+
+    def test_a_read_only_file_is_refused(self, session, path):
+        """Saving does not replace what is protected; the marks are kept."""
+        session.add(a_shower())
+        session.save()
+        path.chmod(0o444)
+        session.add(a_shower(group=5))
+        with pytest.raises(ShowermaskError, match="is read-only"):
+            session.save()
+        assert session.is_dirty
+        assert session.draft_path.exists()
+
+
+@pytest.mark.parametrize("reviewer", [5, None, "a\nb", "x" * 201])
+def test_reviewers_that_are_no_names(path, reviewer):
+    """Are refused from the first."""
+    with pytest.raises(RegionFileError, match="reviewer is "):
+        ReviewSession(EXPOSURE, path, reviewer=reviewer)
+
+
+def test_accepting_checks_the_flags(path):
+    """A rejected entry may name flags of other planes, an accepted one not."""
+    write_regions(path, RegionFile(showers=(a_shower(flags=("HOT",), status="rejected"),)))
+    session = ReviewSession(EXPOSURE, path)
+    session.edit(session.marks[0].id, {"comment": "what was it?"})
+    with pytest.raises(FlagError, match="found HOT"):
+        session.set_status([session.marks[0].id], "accepted")

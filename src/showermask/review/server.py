@@ -632,16 +632,7 @@ def serve(
     """
     token = secrets.token_urlsafe(24)
     app = make_app(review, token=token, base_url=base_url, allowed_hosts=allowed_hosts)
-    # With its protocol named, asyncio switches Nagle's algorithm off, which delays small answers.
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind(("127.0.0.1", port))
-        listener.listen()  # so that the address works from the moment it is printed
-    except OSError as error:
-        raise ShowermaskError(
-            f"port {port} can't be used ({error.strerror}); try another"
-        ) from error
+    listener = _listen(port)
     port = listener.getsockname()[1]
     url = f"http://127.0.0.1:{port}/#token={token}"
     announce(f"Review at  {url}")
@@ -664,6 +655,22 @@ def serve(
             server.run(sockets=[listener])
     finally:
         review.close()
+
+
+def _listen(port: int) -> socket.socket:
+    """Return a socket that listens on this machine only."""
+    # With its protocol named, asyncio switches Nagle's algorithm off, which delays small answers.
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind(("127.0.0.1", port))
+        listener.listen()  # so that the address works from the moment it is printed
+    except OSError as error:
+        listener.close()
+        raise ShowermaskError(
+            f"port {port} can't be used ({error.strerror}); try another"
+        ) from error
+    return listener
 
 
 @contextmanager

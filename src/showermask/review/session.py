@@ -64,14 +64,18 @@ class Mark:
     entry: Shower | PixelRegion
 
     @cached_property
+    def _mapping(self) -> dict[str, Any]:
+        return self.entry.to_mapping()
+
+    @cached_property
     def row(self) -> dict[str, Any]:
         """The entry as a region file says it, with its number and its status; not to be changed."""
-        return {"id": self.id, **self.entry.to_mapping(), "status": str(self.entry.status)}
+        return {"id": self.id, **self._mapping, "status": str(self.entry.status)}
 
     @cached_property
     def line(self) -> str:
         """The entry as one line of a YAML list, quickly made."""
-        return f"- {_flow(self.entry.to_mapping())}\n"
+        return f"- {_flow(self._mapping)}\n"
 
 
 def _flow(value: Any) -> str:
