@@ -7,6 +7,7 @@ is the same.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from io import StringIO
@@ -14,7 +15,10 @@ from typing import Any
 
 import yaml
 
-__all__ = ["updated"]
+__all__ = ["comments_beside_entries", "comments_of", "updated"]
+
+#: What may be a comment: the end of a line from a # on.
+_COMMENT = re.compile(r"(?:^|(?<=\s))(#[^\n\r]*)", re.MULTILINE)
 
 #: More entries than this many pairs are not compared one by one.
 _MOST_PAIRS = 100_000
@@ -91,6 +95,42 @@ def updated(text: str, tree: Mapping[str, Any], *, lists: Sequence[str]) -> str:
         else:
             out.append(line)
     return "".join(out)
+
+
+def comments_of(text: str) -> list[str]:
+    """Return what may be comments in a YAML text, each once.
+
+    Parameters
+    ----------
+    text : str
+        The text.
+
+    Returns
+    -------
+    list of str
+        Ends of lines from a # on.
+    """
+    return list(dict.fromkeys(match[1].strip() for match in _COMMENT.finditer(text)))
+
+
+def comments_beside_entries(text: str, *, lists: Sequence[str]) -> list[str]:
+    """Return the comments of a YAML text that belong to no entry, which may be gone by now.
+
+    Parameters
+    ----------
+    text : str
+        As in `updated`.
+    lists : sequence of str
+        Keys of the lists.
+
+    Returns
+    -------
+    list of str
+        The comments.
+    """
+    chunks = (chunk for found in _find_lists(text, lists) for chunk in found.chunks)
+    of_entries = {comment for chunk in chunks for comment in comments_of(chunk)}
+    return [comment for comment in comments_of(text) if comment not in of_entries]
 
 
 def _lines(text: str) -> list[str]:

@@ -23,7 +23,7 @@ __all__ = ["ANYWHERE_VARIABLE", "find_mask", "read_mask", "write_mask"]
 #: Environment variable that, if set to 1, lets region files name masks outside their folder.
 ANYWHERE_VARIABLE = "SHOWERMASK_MASKS_ANYWHERE"
 
-_TOO_MANY_AXES = re.compile(rb"NAXIS   = *[0-9]{4}")
+_TOO_MANY_AXES = re.compile(rb"(?:NAXIS   |ZNAXIS  |TFIELDS )= *[0-9]{4}")
 #: Bytes; a full frame of 64-bit numbers has 8 MB.
 _MAX_SIZE = 100 * 1000**2
 
@@ -124,7 +124,7 @@ def _read(path: Path) -> MaskImage:
 
 def _parse(path: Path, data: bytes, sha256: str) -> MaskImage:
     if _TOO_MANY_AXES.search(data):  # astropy would look for a length of each
-        raise PixelsError(f"is {path.name}, whose header has a NAXIS above 999, expected 2")
+        raise PixelsError(f"is {path.name}, whose header has a NAXIS or TFIELDS above 999")
     with warnings.catch_warnings():
         warnings.filterwarnings("error", message="File may have been truncated")
         with fits.open(BytesIO(data)) as hdus:

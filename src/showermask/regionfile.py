@@ -20,7 +20,7 @@ from typing import Any
 import yaml
 
 from showermask import strictyaml
-from showermask.commentedyaml import updated
+from showermask.commentedyaml import comments_beside_entries, comments_of, updated
 from showermask.exceptions import EntryError, RegionFileError
 from showermask.exposure import Exposure
 from showermask.files import atomic_write, is_file
@@ -507,15 +507,22 @@ def _yaml_text(file: Path, tree: dict[str, Any]) -> str:
     """Return the text to write: plain, or the one on disk brought up to date if it has comments."""
     plain = _HEADING + _dump(tree)
     try:
-        data = file.read_bytes()
-        present = data.decode("utf-8")
-        if len(data) > MAX_SIZE or "#" not in present.removeprefix(_HEADING):
-            return plain
+        present = file.read_bytes()[: MAX_SIZE + 1].decode("utf-8")
+    except (OSError, UnicodeDecodeError):
+        return plain
+    if len(present) > MAX_SIZE or "#" not in present.removeprefix(_HEADING):
+        return plain
+    try:
         text = updated(present, tree, lists=("showers", "pixels"))
         # What is kept of somebody's layout must not change what the file says.
-        return text if strictyaml.load(text.encode()) == (tree, []) else plain
+        is_kept = strictyaml.load(text.encode()) == (tree, [])
+        lost = comments_beside_entries(present, lists=("showers", "pixels")) if is_kept else None
     except Exception:  # noqa: BLE001  # whatever is wrong with the old file, the new one is right
-        return plain
+        is_kept, lost = False, None
+    text = text if is_kept else plain
+    lost = comments_of(present) if lost is None else lost
+    lines = [line for line in lost if line not in text and line.isprintable()]
+    return "".join(f"{line}\n" for line in lines) + text
 
 
 class _Flow(list[Any]):

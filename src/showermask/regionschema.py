@@ -141,7 +141,7 @@ def _sentences(error: Any) -> Iterator[str]:  # noqa: C901  # one case for each 
     elif rule in _BOUNDS:
         bound = _BOUNDS[rule].format(limit)
         yield f"{place} is {_shown(found)}, expected {bound}{hint}"
-    elif rule == "anyOf" and isinstance(found, dict):
+    elif rule == "anyOf" and isinstance(found, dict) and "required" in limit[0]:
         yield f"{prefix}{limit[0]['required'][0]} is missing, expected {limit[0]['title']}"
     elif rule == "anyOf":
         yield f"{place} is {_shown(found)}, expected {title}"
@@ -178,6 +178,8 @@ def _advice(found: Any, wanted: str) -> str:
     except ValueError:
         return ""
     if not math.isfinite(number):
+        return ""
+    if abs(number) >= 1e16:
         return ""
     plain = repr(int(number)) if wanted == "integer" and number.is_integer() else repr(number)
     return f"; write {plain}, without quotes, leading zeros or a bare exponent"

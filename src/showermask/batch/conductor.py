@@ -259,14 +259,15 @@ def _run(jobs: list[Job], request: Request, listener: Listener) -> Iterator[Row]
     if not jobs:
         return
     from showermask.batch.engine import count_workers, open_client
-    from showermask.batch.flight import run_jobs
+    from showermask.batch.flight import RENEW_AFTER, run_jobs
 
     workers = count_workers(jobs, request.workers)
     place = request.scheduler or f"{workers} worker{'s' if workers > 1 else ''}"
     listener.say(f"{len(jobs)} to do, on {place}; logs in {request.output / LOG_FOLDER}")
     with open_client(workers=workers, scheduler=request.scheduler) as client:
         listener.start(len(jobs))
-        yield from run_jobs(client, jobs, say=listener.say)
+        renew_after = RENEW_AFTER if request.scheduler is None else None
+        yield from run_jobs(client, jobs, say=listener.say, renew_after=renew_after)
 
 
 class _Ledger:

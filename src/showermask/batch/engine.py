@@ -85,8 +85,8 @@ def open_client(*, workers: int, scheduler: str | None = None) -> Iterator[Clien
         When there is no such scheduler.
     """
     settings = {
-        # Which exposure costs a worker its life is counted by exposure, not for its neighbours.
-        "distributed.scheduler.allowed-failures": 1000,
+        # A worker that takes longer to start anew than this is closed for good, with its nanny.
+        "distributed.deploy.lost-worker-timeout": "1000 days",
         # Memory is the jobs' own, dask has nothing to spill: a worker that pauses would wait for
         # ever, one that takes too much is restarted.
         "distributed.worker.memory.target": False,

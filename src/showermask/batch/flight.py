@@ -45,7 +45,7 @@ def run_jobs(
     jobs: Sequence[Job],
     *,
     say: Callable[[str], None] = lambda _: None,
-    renew_after: int = RENEW_AFTER,
+    renew_after: int | None = None,
     longest_wait: float = _LONGEST_WAIT,
 ) -> Iterator[Row]:
     """Run jobs, and return their rows as they are finished.
@@ -59,7 +59,8 @@ def run_jobs(
     say : callable, optional
         Is told that there are no workers.
     renew_after : int, optional
-        Jobs of a worker before it is started anew.
+        Jobs of a worker before all are started anew; never without it. For a cluster of one's own:
+        what others run there would be lost.
     longest_wait : float, optional
         Time in s without workers before the run ends.
 
@@ -79,7 +80,7 @@ def run_jobs(
     try:
         while waiting or flight:
             threads = crew.threads()
-            is_renewal_due = landed >= renew_after * max(1, threads)
+            is_renewal_due = renew_after is not None and landed >= renew_after * max(1, threads)
             if is_renewal_due and not flight:
                 crew.renew()
                 landed = 0

@@ -44,7 +44,7 @@ _CLOSE = 1e-4  # pixels and degrees: nearer than this, a shape was not moved
 _DECIMALS = 6
 _TEXT = re.compile(r"""\btext\s*=\s*(?:\{([^}]*)\}|"([^"]*)"|'([^']*)')""")
 _LARGEST = 10  # times the frame
-_NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?", re.ASCII)
+_NUMBER = re.compile(r"[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?", re.ASCII)
 
 
 def write_ds9(regions: RegionFile) -> str:

@@ -33,7 +33,7 @@ _ANNOTATION = re.compile(
 _INSIDE_GLOBAL = re.compile(r"\b(include\s*=\s*0|(?:-?[a-z]+)\s*\()", re.IGNORECASE)
 #: The largest number, of pixels or degrees, that is taken.
 LARGEST = 1e9
-_NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
+_NUMBER = re.compile(r"[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?")
 _SHAPE = re.compile(r"([-+!]?)\s*([A-Za-z]\w*)\s*\(?([^()#]*)\)?\s*(#.*)?$", re.DOTALL)
 
 

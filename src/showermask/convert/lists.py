@@ -16,11 +16,13 @@ from showermask.shower import Shower
 
 __all__ = ["read_flag_file", "read_pixel_list", "read_tool_list", "write_tool_list"]
 
-_NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
+_NUMBER = r"[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?"
 _WRAPPED = re.compile(r"np\.(?:float|int)\d+\(([^()]*)\)")
 _TUPLE = re.compile(r"[(\[]([^()\[\]]*)[)\]]")
 #: A line that is neither empty, nor a comment, nor a pair of whole numbers.
-_NO_PAIR = re.compile(r"^(?!\s*(?:\d{1,9}[,\s]+\d{1,9}\s*)?(?:#.*)?$).*$", re.MULTILINE | re.ASCII)
+_NO_PAIR = re.compile(
+    r"^(?![ \t\r]*(?:\d{1,9}[, \t]+\d{1,9}[ \t\r]*)?(?:#.*)?$).*$", re.MULTILINE | re.ASCII
+)
 _TOOL_VALUES = ("x", "y", "a", "b", "theta", "int", "group")
 
 

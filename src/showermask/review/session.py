@@ -19,7 +19,7 @@ from showermask.exposure import Exposure, Product, known_flags
 from showermask.files import FileLock, atomic_write, sha256_of
 from showermask.flagging import bits_of_entry
 from showermask.pixels import PixelRegion
-from showermask.regionfile import RegionFile, read_regions, write_regions
+from showermask.regionfile import MAX_SIZE, RegionFile, read_regions, write_regions
 from showermask.regionschema import format_of
 from showermask.shower import CORRECTED, PROPOSED, Shower, Status
 
@@ -46,6 +46,15 @@ class StaleError(ShowermaskError):
 
 class ChangedOnDiskError(ShowermaskError):
     """A region file that somebody else has written since it was read."""
+
+
+def _quoted(character: str) -> str:
+    """Return a character as it stands between YAML's double quotes."""
+    if character in '"\\':
+        return f"\\{character}"
+    if character.isprintable():
+        return character
+    return f"\\U{ord(character):08x}"
 
 
 @dataclass(frozen=True)
@@ -84,6 +93,8 @@ def _flow(value: Any) -> str:
         return f"{{{', '.join(f'{key}: {_flow(item)}' for key, item in value.items())}}}"
     if isinstance(value, list):
         return f"[{', '.join(map(_flow, value))}]"
+    if isinstance(value, str):
+        return f'"{"".join(map(_quoted, value))}"'
     text = json.dumps(value)
     if isinstance(value, float) and "e" in text and "." not in text:
         return text.replace("e", ".0e")  # 1e-07 is a text to YAML
@@ -446,10 +457,16 @@ class ReviewSession:
         if marks == self._saved:
             self._drop_draft()
             return
+        text = self._draft_text(marks).encode("utf-8")
+        if len(text) > MAX_SIZE:
+            raise OutputError(
+                f"{self.path}: would have {len(text) / 1e6:.0f} MB, expected at most "
+                f"{MAX_SIZE / 1e6:.0f} MB; make comments shorter"
+            )
         self._take_lock()
         try:
             with atomic_write(self.draft_path, mode_of=self.path) as draft:
-                draft.write_text(self._draft_text(marks), encoding="utf-8")
+                draft.write_bytes(text)
         except ShowermaskError:
             self._release_if_clean()
             raise
