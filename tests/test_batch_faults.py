@@ -22,6 +22,9 @@ from showermask.batch.manifest import read_manifest
 from showermask.synthetic.crds_cache import cache_environment
 from showermask.synthetic.ramps import RampBuilder
 
+# Dozens of processes that import the pipeline.
+pytestmark = pytest.mark.slow
+
 BIN = Path(sys.executable).parent
 ROOTS = [f"jw00001001001_02101_{n:05d}_mirimage" for n in range(12)]
 EARLY = Shower(integration=0, group=0, x=9, y=9, a=5, b=4, theta=0)

@@ -92,6 +92,7 @@ class Page:
 
     def __init__(self, driver, exposure):
         self.driver = driver
+        self.is_killed = False
         self.exposure = exposure
         self.start()
 
@@ -109,6 +110,7 @@ class Page:
 
     def kill(self):
         """Kill the server without warning."""
+        self.is_killed = True
         self.server.send_signal(signal.SIGKILL)
         self.server.wait()
         self.server.stdout.close()
@@ -236,6 +238,7 @@ def page(chrome, jump):
         for entry in chrome.get_log("browser")
         if entry["level"] in ("SEVERE", "WARNING")
         and not any(expected in entry["message"] for expected in EXPECTED_COMPLAINTS)
+        and not (opened.is_killed and "net::ERR_" in entry["message"])
     ]
     opened.kill()
     chrome.get("about:blank")
