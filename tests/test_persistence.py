@@ -324,7 +324,7 @@ def test_many_sources_make_one_mask(tmp_path, monkeypatch):
     image, header = fits.getdata(entry.mask, header=True)
     assert [header[f"SRC{i}"] for i in range(1, 6)] == ["e0", "e1", "e2", "e3", "e4"]
     for number in range(5):
-        later = np.any(spots[number + 1 : 5], axis=0) if number < 4 else False
+        later = np.any([np.zeros(FRAME, bool), *spots[number + 1 : 5]], axis=0)
         assert np.array_equal(image == number + 1, spots[number] & ~later)
     assert main(["propose", "--persistence", "e5_jump.fits"]) == 0
     assert np.array_equal(masked("e5"), np.any(spots[:5], axis=0)), "sources not looked at stay"

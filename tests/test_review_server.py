@@ -412,7 +412,8 @@ class TestCommand:
                 with urllib.request.urlopen(request) as answer:
                     return answer.status, ""
             except urllib.error.HTTPError as error:
-                return error.code, json.load(error)["error"]
+                with error:
+                    return error.code, json.load(error)["error"]
 
         _, first = start(jump)
         _, second = start(jump)

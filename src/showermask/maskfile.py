@@ -56,6 +56,10 @@ def find_mask(name: str, folder: Path, *, anywhere: bool | None = None) -> Path:
     path = folder / name
     try:
         is_inside = path.resolve().is_relative_to(folder.resolve())
+        if path.is_symlink():
+            path.stat()  # from Python 3.13 on, links in circles are resolved without a word
+    except FileNotFoundError:
+        pass  # a link to what is not there
     except (RuntimeError, ValueError, OSError) as error:  # links in circles, names with NUL
         raise PixelsError(f"is {name!r}, which is no path ({error})") from error
     if not anywhere and not is_inside:
