@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -829,3 +830,14 @@ def test_logs_do_not_follow_links(jumps):
     log.symlink_to(Path("precious").resolve())
     assert main(["batch", "regions", "data", "-o", "out", "-j", "1", "--force"]) == 1
     assert Path("precious").read_text() == "content"
+
+
+def test_names_that_can_not_be_written_down(jumps, capsys):
+    """Files that are given by name are told of too, in one line, and the others are done."""
+    odd = Path("data/a\nb\x1b[2J_jump.fits")
+    shutil.copyfile(f"data/{ROOTS[0]}_jump.fits", odd)
+    assert main(["batch", "regions", str(odd), "data", "-o", "out", "-j", "1"]) == 1
+    out = capsys.readouterr().out
+    assert r"data/a\nb\x1b[2J_jump.fits: has a name that can't be written down" in out
+    assert out.replace("\n", "").isprintable()
+    assert list(Path("out").glob("jw*_jump.fits"))

@@ -14,6 +14,7 @@ from typing import TypeVar
 from showermask.batch.manifest import MANIFEST_NAME
 from showermask.exceptions import OutputError, RegionFileError
 from showermask.exposure import PRODUCT_KINDS, product_kind, product_root
+from showermask.messages import printable
 from showermask.regionfile import MAX_SIZE, SUFFIXES, RegionFile, read_regions
 
 __all__ = ["PREFERENCE", "Match", "Matches", "match_exposures"]
@@ -189,7 +190,7 @@ def _refuse_missing(regions: Path, data: Sequence[Path]) -> None:
 def _read_all(regions: Path, matches: Matches) -> dict[str, list[RegionFile]]:
     """Read the region files, by exposure; one that is not valid fails its exposure."""
     found: dict[str, list[RegionFile]] = defaultdict(list)
-    for path in [regions] if regions.is_file() else _walk(regions, _is_region_name, matches):
+    for path in _files(regions, _is_region_name, matches):
         root = product_root(f"{path.stem.removesuffix(_REGION_SUFFIX)}.fits")
         try:
             region_file = read_regions(path)
@@ -214,13 +215,23 @@ def _find_products(
     found: dict[str, dict[str, list[Path]]] = defaultdict(lambda: defaultdict(list))
     seen: set[Path] = set()
     for path in data:
-        for file in [path] if path.is_file() else _walk(path, product_kind, matches):
+        for file in _files(path, product_kind, matches):
             kind, real = product_kind(file), _real(file)
             if kind is None or real in seen or real.is_relative_to(_real(output)):
                 continue
             seen.add(real)
             found[product_root(file)][kind].append(file)
     return found
+
+
+def _files(path: Path, is_wanted: Callable[[Path], object], matches: Matches) -> Iterator[Path]:
+    """Yield a file, or the wanted ones below a directory, if their names can be written down."""
+    for file in [path] if path.is_file() else _walk(path, is_wanted, matches):
+        if str(file).isprintable():
+            yield file
+        else:
+            name = printable(str(file))
+            matches.failed[name] = "has a name that can't be written down; rename it"
 
 
 def _walk(top: Path, is_wanted: Callable[[Path], object], matches: Matches) -> Iterator[Path]:
@@ -239,12 +250,7 @@ def _walk(top: Path, is_wanted: Callable[[Path], object], matches: Matches) -> I
         seen.add(_real(here))
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         wanted = (here / name for name in sorted(files) if not name.startswith("."))
-        for file in filter(is_wanted, wanted):
-            if str(file).isprintable():
-                yield file
-            else:  # it could not be written down
-                name = str(file).encode("utf-8", "backslashreplace").decode()
-                matches.failed[name] = "has a name that can't be written down; rename it"
+        yield from filter(is_wanted, wanted)
 
 
 def _real(path: Path) -> Path:
