@@ -78,7 +78,9 @@ def describe_mask(regions: RegionFile, exposure: Exposure) -> Iterator[str]:
         After the table, when accepted entries cover no pixel of the frame.
     """
     regions.check_fits(exposure)
-    _check_flags(regions, exposure)
+    product = exposure.product
+    known, elsewhere = known_flags(product), known_flags(Product.IMAGE)
+    _check_flags(regions, regions.accepted, known, elsewhere, product.plane)
     marks = footprints(regions.accepted, exposure.shape)
     mark_of = {id(mark.entry): mark for mark in marks}
     raw = ", raw: for the step inside calwebb_detector1" if exposure.is_raw else ""
@@ -128,22 +130,22 @@ def check_flag_names(regions: RegionFile) -> None:
         With each of them.
     """
     every = {**known_flags(Product.IMAGE), **known_flags(Product.RAMP)}
+    entries = (*regions.accepted, *regions.candidates)
+    _check_flags(regions, entries, every, every, "planes of ramps and rates")
+
+
+def _check_flags(
+    regions: RegionFile,
+    entries: Sequence[Shower | PixelRegion],
+    known: Mapping[str, int],
+    elsewhere: Mapping[str, int],
+    plane: str,
+) -> None:
     FlagError.raise_if(
         [
             f"{regions.name}: {regions.place(entry)}.flags: {problem}"
-            for entry in (*regions.accepted, *regions.candidates)
-            for problem in _flag_problems(entry, every, every, "planes of ramps and rates")
-        ]
-    )
-
-
-def _check_flags(regions: RegionFile, exposure: Exposure) -> None:
-    known, every = known_flags(exposure.product), known_flags(Product.IMAGE)
-    FlagError.raise_if(
-        [
-            f"{regions.name}: {regions.place(entry)}.flags: {problem}"
-            for entry in regions.accepted
-            for problem in _flag_problems(entry, known, every, exposure.product.plane)
+            for entry in entries
+            for problem in _flag_problems(entry, known, elsewhere, plane)
         ]
     )
 

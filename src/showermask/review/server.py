@@ -699,6 +699,8 @@ def _shown_in_browser(url: str, *, wanted: bool) -> Iterator[None]:
 class _BoundedProtocol(H11Protocol):
     """HTTP on a connection: one of so many, which is closed if nothing comes in at first."""
 
+    _first_words: asyncio.TimerHandle | None = None
+
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take a connection, or close it where there are too many."""
         super().connection_made(transport)
@@ -709,11 +711,14 @@ class _BoundedProtocol(H11Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Take what comes in."""
-        self._first_words.cancel()
+        self._stop_waiting()
         super().data_received(data)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""
-        if hasattr(self, "_first_words"):
-            self._first_words.cancel()
+        self._stop_waiting()
         super().connection_lost(exc)
+
+    def _stop_waiting(self) -> None:
+        if self._first_words is not None:  # one connection too many never waits
+            self._first_words.cancel()
