@@ -565,6 +565,24 @@ def test_comments_beside_blocks_and_lists(tmp_path):
     assert lines[-3:] == ["# above the third", third_entry, "# the end"]
 
 
+@pytest.mark.parametrize(
+    ("before", "between"),
+    [("\ufeff# a note\n", "\n"), ("# a note\n", "\t# beside it\n")],
+    ids=["byte order mark", "tab"],
+)
+def test_comments_that_are_hard_to_find(tmp_path, before, between):
+    """Comments after a byte order mark, and after tabs, which ruamel takes for an error."""
+    path = tmp_path / "x.yaml"
+    entry = "- {integration: 0, group: 3, x: 1.0, y: 1.0, a: 6.0, b: 6.0, theta: 0.0}"
+    path.write_text(f"{before}format: showermask-1.0\nshowers:\n{entry}{between}", "utf-8")
+    regions = read_regions(path)
+    write_regions(path, replace(regions, reviewer="A. Name"))
+    text = path.read_text()
+    assert "# a note" in text
+    assert ("# beside it" in text) == ("beside it" in between)
+    assert read_regions(path).reviewer == "A. Name"
+
+
 def test_many_commented_entries(tmp_path):
     """Each of which has moved: more than can be compared one by one."""
     path = tmp_path / "x.yaml"

@@ -25,6 +25,7 @@ from showermask.exceptions import EntryError, RegionFileError
 from showermask.exposure import Exposure
 from showermask.files import atomic_write, is_file
 from showermask.maskfile import find_mask, read_mask
+from showermask.messages import printable
 from showermask.pixels import PixelRegion
 from showermask.regionschema import FORMATS, format_of, schema_problems
 from showermask.shower import Shower, Status
@@ -507,7 +508,7 @@ def _yaml_text(file: Path, tree: dict[str, Any]) -> str:
     """Return the text to write: plain, or the one on disk brought up to date if it has comments."""
     plain = _HEADING + _dump(tree)
     try:
-        present = file.read_bytes()[: MAX_SIZE + 1].decode("utf-8")
+        present = file.read_bytes()[: MAX_SIZE + 1].decode("utf-8-sig")
     except (OSError, UnicodeDecodeError):
         return plain
     if len(present) > MAX_SIZE or "#" not in present.removeprefix(_HEADING):
@@ -521,7 +522,7 @@ def _yaml_text(file: Path, tree: dict[str, Any]) -> str:
         is_kept, lost = False, None
     text = text if is_kept else plain
     lost = comments_of(present) if lost is None else lost
-    lines = [line for line in lost if line not in text and line.isprintable()]
+    lines = [printable(line.replace("\t", " ")) for line in lost if line not in text]
     return "".join(f"{line}\n" for line in lines) + text
 
 
