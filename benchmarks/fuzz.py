@@ -49,18 +49,21 @@ from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 
-from showermask import PixelRegion, RegionFile, Shower, read_regions, write_regions
-from showermask.check import describe_mask, describe_regions
-from showermask.convert.context import Context
-from showermask.convert.converting import Converted, convert_file
+from showermask import BadPixels, RegionFile, Shower, read_regions, write_regions
+from showermask.check.describe import describe_mask, describe_regions
+from showermask.convert.conversion import convert_file
+from showermask.convert.format import Converted
+from showermask.convert.options import ConvertOptions
 from showermask.exceptions import ShowermaskError
-from showermask.exposure import Exposure, describe_file
-from showermask.flagging import footprints, masked_pixels
-from showermask.review.server import TOKEN_HEADER, Review, make_app
-from showermask.shower import Status
+from showermask.exposure.product import Exposure, describe_file
+from showermask.masking.footprint import find_footprints, masked_pixels
+from showermask.regionfile.entry import Status
+from showermask.regionfile.lookup import find_work
+from showermask.review.api import Review
+from showermask.review.app import make_app
+from showermask.review.security import TOKEN_HEADER
 from showermask.synthetic.crds_cache import cache_environment
 from showermask.synthetic.ramps import RampBuilder
-from showermask.worklist import find_work
 
 T = TypeVar("T")
 
@@ -192,7 +195,9 @@ def _kind_of(problem: str) -> str:
 def _where(error: BaseException) -> str:
     """Return the type of an error and where it was raised: in the project, and below."""
     frames = traceback.extract_tb(error.__traceback__)
-    ours = [frame for frame in frames if "showermask" in Path(frame.filename).parts]
+    ours = [
+        image_shape for image_shape in frames if "showermask" in Path(image_shape.filename).parts
+    ]
     last = ours[-1] if ours else frames[-1]
     place = f"{Path(last.filename).name}:{last.lineno} in {last.name}"
     below = frames[-1]
@@ -472,7 +477,7 @@ def some_shower(rng: Random, *, is_odd: bool) -> Shower:
         return some_shower(rng, is_odd=False)
 
 
-def some_pixels(rng: Random, *, is_odd: bool) -> PixelRegion:
+def some_pixels(rng: Random, *, is_odd: bool) -> BadPixels:
     """Return a pixel region that may be in a region file."""
     place: dict[str, Any] = {"mask": MASK}
     if rng.random() < 0.8:
@@ -483,7 +488,7 @@ def some_pixels(rng: Random, *, is_odd: bool) -> PixelRegion:
     if rng.random() < 0.5:
         place |= {"integration": rng.randrange(SHAPE[0]), "last_group": rng.randrange(5, SHAPE[1])}
         place["group"] = rng.randrange(5)
-    return PixelRegion(**place, **_said(rng, is_odd=is_odd))
+    return BadPixels(**place, **_said(rng, is_odd=is_odd))
 
 
 def _said(rng: Random, *, is_odd: bool) -> dict[str, Any]:
@@ -623,7 +628,7 @@ def some_ds9(rng: Random, regions: RegionFile) -> bytes:
 
 def some_table(_: Random, regions: RegionFile) -> bytes:
     """Return an ECSV table."""
-    from showermask.convert.table import write_table
+    from showermask.convert.ecsv import write_table
 
     return write_table(regions).encode()
 
@@ -812,13 +817,13 @@ class Conversions:
         shutil.rmtree(folder)
         return Result(shown, is_taken, watch.complaints)
 
-    def _context(self, rng: Random, *, is_good: bool) -> Context:
+    def _context(self, rng: Random, *, is_good: bool) -> ConvertOptions:
         """Return what the user says, now and then nonsense."""
         numbers: list[int | None] = [None, 0, 1, 5]
         if not is_good:
             numbers += [-1, 10**20]
         has_exposure = rng.random() < 0.6
-        return Context(
+        return ConvertOptions(
             exposure=self._lab.exposure if has_exposure else None,
             integration=rng.choice((0, 0, 1, rng.choice(numbers))),
             group=rng.choice((0, 3, rng.choice(numbers))),
@@ -863,14 +868,16 @@ class Conversions:
             self._back(watch, source, target, kind, context)
         return f"to {kind}, {_told(context)}: {data!r}", converted is not None
 
-    def _back(self, watch: Watch, source: Path, target: Path, kind: str, context: Context) -> None:
+    def _back(
+        self, watch: Watch, source: Path, target: Path, kind: str, context: ConvertOptions
+    ) -> None:
         """Convert back, and compare."""
         regions = read_regions(source)
-        frame = context.frame or (regions.shape[2:] if regions.shape else None)
+        image_shape = context.image_shape or (regions.shape[2:] if regions.shape else None)
         again = target.with_name(
             "back.asdf"
         )  # not YAML, so that it is the other kind that is tried
-        plain = Context(exposure=context.exposure, origin=context.origin, path=context.path)
+        plain = ConvertOptions(exposure=context.exposure, origin=context.origin, path=context.path)
         if _convert(watch, target, again, plain, kind=kind) is None:
             if kind == "pixels" and "give --exposure" in watch.refusal:
                 return
@@ -882,14 +889,14 @@ class Conversions:
         elif kind == "tool":
             is_same = _places(back) == _places(regions)
         else:
-            assert frame is not None
-            is_same = bool(np.array_equal(_union(back, frame), _union(regions, frame)))
+            assert image_shape is not None
+            is_same = bool(np.array_equal(_union(back, image_shape), _union(regions, image_shape)))
         if not is_same:
             watch.complain("wrong", f"{kind}: not the same, there and back")
 
 
 def _convert(
-    watch: Watch, source: Path, target: Path, context: Context, **kinds: str
+    watch: Watch, source: Path, target: Path, context: ConvertOptions, **kinds: str
 ) -> Converted | None:
     """Convert a file; nothing may be left behind when that is refused."""
     before = sorted(target.parent.iterdir())
@@ -906,14 +913,14 @@ def _convert(
     return done.value
 
 
-def _told(context: Context) -> str:
+def _told(context: ConvertOptions) -> str:
     """Return what the user says, for people."""
     names = ("integration", "group", "last_group", "origin", "is_drawn_size", "overwrite")
     said = ", ".join(f"{name}={getattr(context, name)}" for name in names)
     return f"{said}, {'with' if context.exposure else 'without'} exposure"
 
 
-def _without_header(regions: RegionFile, context: Context) -> RegionFile:
+def _without_header(regions: RegionFile, context: ConvertOptions) -> RegionFile:
     """Return regions without what an exposure says of itself, if one was given."""
     if context.exposure is None:
         return regions
@@ -930,9 +937,9 @@ def _places(regions: RegionFile) -> list[tuple[Any, ...]]:
     ]
 
 
-def _union(regions: RegionFile, frame: tuple[int, int]) -> np.ndarray[Any, Any]:
+def _union(regions: RegionFile, image_shape: tuple[int, int]) -> np.ndarray[Any, Any]:
     """Return all pixels that are masked at any time."""
-    return masked_pixels(footprints(regions.accepted, frame), frame)
+    return masked_pixels(find_footprints(regions.accepted, image_shape), image_shape)
 
 
 # Requests
@@ -1134,8 +1141,8 @@ class Requests:
             with suppress(ShowermaskError):
                 session = self._review.get(number)[1]
                 if session.is_dirty:
-                    marks = [mark.entry for mark in session.marks]
-                    self._compare(watch, "draft", session.draft_path, marks)
+                    footprints = [footprint.entry for footprint in session.footprints]
+                    self._compare(watch, "draft", session.draft_path, footprints)
 
     def _states(self) -> list[tuple[int, bool, str]]:
         """Return how many changes each review has seen, whether one is unsaved, and by whom."""
@@ -1165,7 +1172,7 @@ class Requests:
                 _, session = self._review.get(number)
             except ShowermaskError:
                 continue  # the file on disk was broken before it was first looked at
-            marks = [mark.entry for mark in session.marks]
+            footprints = [footprint.entry for footprint in session.footprints]
             body = {"force": True, "reviewer": "B. Name"}
             asked = Asked("POST", f"/api/exposures/{number}/save", body, headers=_headers())
             asked.raw = [json.dumps(body).encode()]
@@ -1174,15 +1181,15 @@ class Requests:
                 detail = repr(saved.value.body[:300]) if saved.value else ""
                 watch.complain("wrong", "last save: is refused", detail)
                 continue
-            self._compare(watch, "saved file", session.path, marks)
+            self._compare(watch, "saved file", session.path, footprints)
 
-    def _compare(self, watch: Watch, label: str, path: Path, marks: list[Any]) -> None:
+    def _compare(self, watch: Watch, label: str, path: Path, footprints: list[Any]) -> None:
         """Read a file that the server has written, and compare it with what is on show."""
         found = watch.do(f"read {label}", lambda: read_regions(path), path.name)
         if found.value is None:
             watch.complain("wrong", f"{label}: is not read", watch.refusal)
             return
-        shown = sorted(marks, key=lambda entry: isinstance(entry, PixelRegion))
+        shown = sorted(footprints, key=lambda entry: isinstance(entry, BadPixels))
         written = list(found.value.entries)
         if written != shown:
             pairs = zip(written, shown, strict=False)
@@ -1248,9 +1255,9 @@ class Requests:
         """Return the number of a mark, mostly of one that there is."""
         assert self._review is not None
         with suppress(ShowermaskError):
-            marks = self._review.get(number)[1].marks
-            if marks and rng.random() < 0.9:
-                return rng.choice(marks).id
+            footprints = self._review.get(number)[1].footprints
+            if footprints and rng.random() < 0.9:
+                return rng.choice(footprints).id
         return rng.randrange(40)
 
     def _change(self, rng: Random, number: int, shower: dict[str, Any]) -> dict[str, Any]:

@@ -14,7 +14,9 @@ from astropy.modeling.functional_models import Ellipse2D
 from numpy.typing import NDArray
 
 from showermask import Shower
-from showermask.flagging import flag_lone_groups, footprints, measure, set_bits
+from showermask.masking.cost import measure
+from showermask.masking.footprint import find_footprints, set_bits
+from showermask.masking.lone_groups import flag_lone_groups
 
 FULL_FRAME = (1, 40, 1024, 1032)
 LRS_SERIES = (1000, 10, 416, 72)
@@ -42,11 +44,11 @@ def draw_showers(
 
 def mask(plane: NDArray[np.uint8], showers: list[Shower]) -> None:
     """Mask as the step does: footprints, the count for the cap, the bits, the lone groups."""
-    marks = footprints(showers, plane.shape)
-    bits = [5] * len(marks)
-    measure(marks, plane.shape)
-    set_bits(plane, marks, bits)
-    flag_lone_groups(plane, marks, bits)
+    footprints = find_footprints(showers, plane.shape)
+    bits = [5] * len(footprints)
+    measure(footprints, plane.shape)
+    set_bits(plane, footprints, bits)
+    flag_lone_groups(plane, footprints, bits)
 
 
 def mask_like_the_original(plane: NDArray[np.uint8], showers: list[Shower]) -> None:
@@ -55,8 +57,8 @@ def mask_like_the_original(plane: NDArray[np.uint8], showers: list[Shower]) -> N
     for s in showers:
         model = Ellipse2D(amplitude=1, x_0=s.x, y_0=s.y, a=s.a, b=s.b, theta=np.radians(s.theta))
         for group in range(s.group, plane.shape[1]):
-            frame = plane[s.integration, group]
-            frame[model(x, y) == 1] |= 5
+            image_shape = plane[s.integration, group]
+            image_shape[model(x, y) == 1] |= 5
 
 
 def or_bare_boxes(plane: NDArray[np.uint8], showers: list[Shower]) -> None:
@@ -98,8 +100,8 @@ def follow_the_area() -> None:
     print(f"2000 showers, {LRS_SERIES[0]} integrations of 10 groups of 416 x 72:")
     for largest in (10, 20, 40, 80, 160):
         showers = draw_showers(2000, LRS_SERIES, largest, seed=2)
-        marks = footprints(showers, LRS_SERIES)
-        samples = sum(mark.pixels * mark.ngroups for mark in marks)
+        footprints = find_footprints(showers, LRS_SERIES)
+        samples = sum(footprint.pixels * footprint.ngroups for footprint in footprints)
         own = seconds(lambda showers=showers: mask(plane, showers), 3)
         print(
             f"  {samples / 1e6:7.2f} million samples: {own * 1e3:7.1f} ms, "

@@ -15,16 +15,18 @@ from jwst.ramp_fitting import RampFitStep
 from stdatamodels.jwst import datamodels
 
 from showermask import Detector1ShowersPipeline, ManualShowerMaskStep, Shower
-from showermask.batch.conductor import Request, preview, run_batch
-from showermask.batch.engine import count_workers
+from showermask.batch.cluster import count_workers
 from showermask.batch.job import Job
-from showermask.batch.manifest import FileState, Row, read_manifest, write_manifest
-from showermask.batch.matching import match_exposures
-from showermask.batch.settings import Settings
+from showermask.batch.matching import PREFERENCE, match_exposures
+from showermask.batch.parameters import StepParameters
+from showermask.batch.plan import Request
+from showermask.batch.run import preview, run_batch
 from showermask.batch.workspace import Workspace, open_workspace
 from showermask.cli import main
 from showermask.exceptions import OutputError, RegionFileError, ShowermaskError
-from showermask.regionfile import RegionFile, write_regions
+from showermask.pipeline.manifest import FileState, Record, read_manifest, write_manifest
+from showermask.regionfile.content import RegionFile
+from showermask.regionfile.writer import write_regions
 from showermask.synthetic.crds_cache import Detector, build_cache, use_cache
 from showermask.synthetic.ramps import RampBuilder
 
@@ -147,7 +149,7 @@ def touch(*names):
 
 def found(**changes):
     """Return what is matched."""
-    given = {"output": Path("out"), "target": "rate", **changes}
+    given = {"output": Path("out"), "suffixes": PREFERENCE["rate"], **changes}
     return match_exposures(Path("regions"), [Path("data")], **given)
 
 
@@ -159,15 +161,15 @@ class TestMatching:
         touch("a/x_uncal.fits", "b/x_jump.fits", "b/x_rate.fits", "c/y_uncal.fits", "y_rate.fits")
         reviewed("x", EARLY)
         reviewed("y", EARLY)
-        kinds = {m.exposure: m.kind for m in found().found}
+        kinds = {m.exposure: m.suffix for m in found().found}
         assert kinds == {"x": "jump", "y": "uncal"}
-        assert {m.exposure: m.kind for m in found(target="masked").found} == {
+        assert {m.exposure: m.suffix for m in found(suffixes=PREFERENCE["masked"]).found} == {
             "x": "jump",
             "y": "rate",
         }
-        asked = found(kind="uncal")
+        asked = found(suffixes=("uncal",))
         assert [m.input.name for m in asked.found] == ["x_uncal.fits", "y_uncal.fits"]
-        asked = found(kind="jump")
+        asked = found(suffixes=("jump",))
         assert asked.without_stage == {"y": ["_uncal", "_rate"]}
 
     def test_mixed_trees(self):
@@ -190,7 +192,7 @@ class TestMatching:
         touch("x_jump.fits", "y_jump.fits")
         write_regions(Path("regions/any.yaml"), RegionFile(showers=(EARLY,), exposure="x"))
         write_regions(Path("regions/y_showers.asdf"), RegionFile(showers=(EARLY,)))
-        assert [(m.exposure, m.regions.name) for m in found().found] == [
+        assert [(m.exposure, m.region_file.name) for m in found().found] == [
             ("x", "any.yaml"),
             ("y", "y_showers.asdf"),
         ]
@@ -244,7 +246,10 @@ class TestMatching:
         Path("data/x_jump.fits").symlink_to(Path("data/a/x_jump.fits").resolve())
         reviewed("x", EARLY)
         matches = match_exposures(
-            Path("regions"), [Path("data"), Path("data/a")], output=Path("out"), target="rate"
+            Path("regions"),
+            [Path("data"), Path("data/a")],
+            output=Path("out"),
+            suffixes=PREFERENCE["rate"],
         )
         assert not matches.duplicates
         assert len(matches.found) == 1
@@ -308,7 +313,7 @@ class TestMatching:
     def test_nothing_to_match(self, regions, data, output, error, message):
         """What was given can't be meant."""
         with pytest.raises(error, match=message):
-            match_exposures(Path(regions), [Path(data)], output=Path(output), target="rate")
+            match_exposures(Path(regions), [Path(data)], output=Path(output), suffixes=("rate",))
 
 
 class TestRoutes:
@@ -362,17 +367,17 @@ class TestRoutes:
             "- class: jwst.step.RampFitStep\n  name: ramp_fit\n"
             "  parameters: {algorithm: LIKELY}\n...\n"
         )
-        settings = Settings(
+        step_parameters = StepParameters(
             steps={"manual_shower_mask": {"flags": "DO_NOT_USE,"}},
             parameter_file=Path("stock.asdf"),
         )
-        assert batch(target="rate", settings=settings)[0].is_good
+        assert batch(target="rate", step_parameters=step_parameters)[0].is_good
         log = Path(f"out/logs/{ROOTS[0]}.log").read_text()
         assert "algorithm: LIKELY" in log
         dq = fits.getdata(f"out/{ROOTS[0]}_rateints.fits", "DQ")
         assert (dq[1, 20, 28] & 4, dq[0, 9, 9] & 1) == (0, 1)
         (row, *_) = read_manifest(Path("out")).values()
-        parameters = json.loads(row.parameters)
+        parameters = row.parameters
         assert parameters["steps"] == {"manual_shower_mask": {"flags": "DO_NOT_USE,"}}
         assert parameters["parameter_file"]["name"] == "stock.asdf"
 
@@ -380,11 +385,11 @@ class TestRoutes:
         """Masking takes the file of the step, or the step's part of a pipeline's."""
         path = Path(__file__).parents[1] / "config" / "manual_shower_mask.asdf"
         Path("mine.asdf").write_text(path.read_text().replace("0.5", "0.001"))
-        summary, _ = batch(settings=Settings(parameter_file=Path("mine.asdf")))
+        summary, _ = batch(step_parameters=StepParameters(parameter_file=Path("mine.asdf")))
         assert "expected at most 0.1%" in summary.failed[ROOTS[0]]
 
     @pytest.mark.parametrize(
-        ("target", "settings", "message"),
+        ("target", "step_parameters", "message"),
         [
             ("rate", {"steps": {"jumpp": {"skip": "true"}}}, "Extra value 'jumpp'"),
             ("rate", {"steps": {"jump": {"skip": "perhaps"}}}, 'the value "perhaps"'),
@@ -394,23 +399,27 @@ class TestRoutes:
             ("rate", {"steps": {"ramp_fit": {"skip": "true"}}}, "leave it out"),
             ("rate", {"steps": {"ramp_fit": {"opt_name": "foo"}}}, "leave it out"),
             ("rate", {"steps": {"jump": {"output_dir": "data"}}}, "leave it out"),
-            ("masked", {"steps": {"manual_shower_mask": {"flags": "JUMPY"}}}, "found JUMPY"),
+            (
+                "masked",
+                {"steps": {"manual_shower_mask": {"flags": "JUMPY"}}},
+                "JUMPY is not a flag of any plane",
+            ),
             ("masked", {"steps": {"manual_shower_mask": {"region_file": "x"}}}, "leave it out"),
             ("masked", {"parameter_file": Path("none.asdf")}, "none.asdf: can't be read"),
         ],
     )
-    def test_parameters_that_no_step_has(self, batch, jumps, target, settings, message):
+    def test_parameters_that_no_step_has(self, batch, jumps, target, step_parameters, message):
         """One error before anything is begun, not one for each exposure."""
         with pytest.raises(ShowermaskError, match=message):
-            batch(target=target, settings=Settings(**settings))
+            batch(target=target, step_parameters=StepParameters(**step_parameters))
         assert not Path("out").exists()
 
     def test_steps_that_were_done_before_stay_done(self, batch, noisy, crds_cache):
         """The rate of a jump file tells of all steps, as that of the raw ramp does."""
         save(noisy.raw_model(), Path(f"data/{ROOTS[0]}_uncal.fits"))
         reviewed(ROOTS[0], EARLY)
-        settings = Settings(steps={"jump": {"save_results": "true"}})
-        assert batch(target="rate", settings=settings)[0].is_good
+        step_parameters = StepParameters(steps={"jump": {"save_results": "true"}})
+        assert batch(target="rate", step_parameters=step_parameters)[0].is_good
         jump = f"{ROOTS[0]}_jump.fits"
         assert batch(data=(Path("out") / jump,), output=Path("two"), target="rate")[0].is_good
         headers = [fits.getheader(f"{folder}/{ROOTS[0]}_rate.fits") for folder in ("out", "two")]
@@ -423,9 +432,10 @@ class TestRoutes:
         """The file of the step does for the pipeline too."""
         path = Path(__file__).parents[1] / "config" / "manual_shower_mask.asdf"
         Path("mine.asdf").write_text(path.read_text().replace("0.5", "0.001"))
-        settings = Settings(parameter_file=Path("mine.asdf"))
+        step_parameters = StepParameters(parameter_file=Path("mine.asdf"))
         assert (
-            "expected at most 0.1%" in batch(target="rate", settings=settings)[0].failed[ROOTS[0]]
+            "expected at most 0.1%"
+            in batch(target="rate", step_parameters=step_parameters)[0].failed[ROOTS[0]]
         )
 
     def test_rates_from_rateints(self, batch, noisy, crds_cache):
@@ -434,7 +444,7 @@ class TestRoutes:
         save(rate, Path(f"data/{ROOTS[0]}_rate.fits"))
         save(rateints, Path(f"data/{ROOTS[0]}_rateints.fits"))
         reviewed(ROOTS[0], EARLY)
-        assert batch(target="rate", kind="rateints")[0].is_good
+        assert batch(target="rate", suffix="rateints")[0].is_good
         assert files("out")[:2] == [f"{ROOTS[0]}_{kind}.fits" for kind in ("rate", "rateints")]
         before = fits.getdata(f"data/{ROOTS[0]}_rateints.fits")
         after = fits.getdata(f"out/{ROOTS[0]}_rate.fits")
@@ -528,7 +538,7 @@ class TestUpToDate:
         batch()
         product = Path(f"out/{ROOTS[1]}_jump.fits")
         content = product.read_bytes()
-        settings, redone = Settings(), 1
+        step_parameters, redone = StepParameters(), 1
         match change:
             case "input":
                 os.utime(f"data/{ROOTS[1]}_jump.fits", ns=(1, 1))
@@ -541,11 +551,13 @@ class TestUpToDate:
             case "output changed":
                 product.write_bytes(content[:9000] + b"x" + content[9001:])
             case "parameters":
-                settings = Settings(steps={"manual_shower_mask": {"flags": "DO_NOT_USE,"}})
+                step_parameters = StepParameters(
+                    steps={"manual_shower_mask": {"flags": "DO_NOT_USE,"}}
+                )
                 redone = 3
-        summary, _ = batch(settings=settings)
+        summary, _ = batch(step_parameters=step_parameters)
         assert (summary.done, summary.current) == (redone, 3 - redone)
-        assert batch(settings=settings)[0].current == 3
+        assert batch(step_parameters=step_parameters)[0].current == 3
 
     def test_copied_products_are_intact(self, batch, jumps):
         """A product with another time but the same content is as good."""
@@ -570,7 +582,7 @@ class TestUpToDate:
         """Products whose region file is gone, and those of another version."""
         batch()
         rows = read_manifest(Path("out"))
-        old = {root: replace(row, versions='{"jwst": "1.0.0"}') for root, row in rows.items()}
+        old = {root: replace(row, versions={"jwst": "1.0.0"}) for root, row in rows.items()}
         write_manifest(Path("out"), old)
         Path(f"regions/{ROOTS[0]}_showers.yaml").unlink()
         summary, listener = batch()
@@ -597,8 +609,8 @@ class TestUpToDate:
         summary, _ = batch()
         assert ROOTS[0] in summary.failed
         row = read_manifest(Path("out"))[ROOTS[0]]
-        assert (row.status, row.products[0].name) == ("failed", f"{ROOTS[0]}_jump.fits")
-        assert row.products[0].is_intact(Path("out"))
+        assert (row.status, row.outputs[0].name) == ("failed", f"{ROOTS[0]}_jump.fits")
+        assert row.outputs[0].is_intact(Path("out"))
 
     def test_another_target_wants_another_directory(self, batch, jumps):
         """Rates do not go among masked ramps."""
@@ -621,7 +633,7 @@ class TestFailures:
     def test_nothing_goes_with_anything(self, batch, jumps):
         """Is an error that says what was looked for."""
         with pytest.raises(OutputError, match=r"nothing to do: .* named <exposure>_ramp.fits"):
-            batch(kind="ramp")
+            batch(suffix="ramp")
         assert not Path("out").exists()
 
     def test_named_with_their_reason(self, batch, jumps, capsys):
@@ -639,7 +651,7 @@ class TestFailures:
         assert "integration" in summary.failed["small"]
         assert {path: path.read_bytes() for path in Path("data").iterdir()} == contents
         assert files("out") == [f"{ROOTS[2]}_jump.fits", "logs", "manifest.ecsv"]
-        assert "is cut short" in Path(f"out/logs/{ROOTS[0]}.log").read_text()
+        assert "is cut short" in read_manifest(Path("out"))[ROOTS[0]].error
         last = list(summary.describe())
         assert last[0] == "1 done, 0 up to date, 3 failed"
         assert last[1].startswith(f"{ROOTS[0]}: ")
@@ -650,7 +662,7 @@ class TestFailures:
         assert main([*command, "--steps.manual_shower_mask.max_masked_fraction", "0.001"]) == 1
         out = capsys.readouterr().out
         assert out.splitlines()[-4] == "0 done, 0 up to date, 3 failed"
-        assert "FAILED: the mask covers" in out
+        assert f"{ROOTS[0]}: {ROOTS[0]}_showers.yaml: the mask covers" in out
         assert main(command) == 0
         assert "3 done, 0 up to date, 0 failed" in capsys.readouterr().out
         assert main([*command, "--dry-run"]) == 0
@@ -748,17 +760,18 @@ class TestManifest:
 
     def test_round_trip(self):
         """Whatever is in the strings."""
-        row = Row(
+        row = Record(
             exposure="x",
             input='a "quoted", name\nof two lines — ü',
             input_size=2**40,
             input_time="t",
             region_file="",
             sha256="0123",
-            parameters='{"to": "rate"}',
+            parameters={"to": "rate", "é": ["'", '"']},
             error="#% 'x'",
             fraction=0.125,
-        ).with_products([FileState(name="a", size=1, mtime=2**62, sha256="e3")])
+            outputs=(FileState(name="a", size=1, mtime=2**62, sha256="e3"),),
+        )
         write_manifest(Path(), {"x": row})
         assert read_manifest(Path()) == {"x": row}
 
@@ -767,11 +780,14 @@ class TestManifest:
     )
     def test_rows_that_are_not_ours(self, outputs):
         """What could make us remove a file elsewhere is not believed."""
-        row = Row(
+        row = Record(
             exposure="x", input="x", input_size=1, input_time="", region_file="", sha256="",
-            parameters='{"to": "rate"}', outputs=outputs,
+            parameters={"to": "rate"},
         )  # fmt: skip
         write_manifest(Path(), {"x": row})
+        table = Table.read("manifest.ecsv", format="ascii.ecsv", fill_values=None)
+        table["outputs"] = [outputs]
+        table.write("manifest.ecsv", format="ascii.ecsv", overwrite=True)
         with pytest.raises(OutputError, match=r"manifest.ecsv: can't be read as the manifest"):
             read_manifest(Path())
 
@@ -785,29 +801,29 @@ class TestManifest:
 
 def test_workers_for_cores_and_memory(monkeypatch):
     """As many as cores and memory allow, as many as were asked for, never more than jobs."""
-    monkeypatch.setattr("showermask.batch.engine.CPU_COUNT", 16)
-    monkeypatch.setattr("showermask.batch.engine.MEMORY_LIMIT", 16e9)
-    row = Row(
+    monkeypatch.setattr("showermask.batch.cluster.CPU_COUNT", 16)
+    monkeypatch.setattr("showermask.batch.cluster.MEMORY_LIMIT", 16e9)
+    row = Record(
         exposure="x",
         input="x",
         input_size=10**8,
         input_time="",
         region_file="",
         sha256="",
-        parameters="{}",
+        parameters={},
     )
     job = Job(
-        row=row,
-        kind="uncal",
+        record=row,
+        suffix="uncal",
         target="rate",
-        settings=Settings(),
+        step_parameters=StepParameters(),
         workspace=Workspace(output=Path(), run="x"),
     )
     assert count_workers([job] * 100) == 6
-    assert count_workers([replace(job, target="masked", kind="jump")] * 100) == 16
+    assert count_workers([replace(job, target="masked", suffix="jump")] * 100) == 16
     assert count_workers([job] * 100, 3) == 3
     assert count_workers([job], 3) == 1
-    assert count_workers([replace(job, row=replace(row, input_size=10**12))]) == 1
+    assert count_workers([replace(job, record=replace(row, input_size=10**12))]) == 1
 
 
 def test_a_failed_exposure_is_in_the_batch(noisy, jumps, capsys):

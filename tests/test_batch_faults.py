@@ -18,7 +18,7 @@ import pytest
 from astropy.io import fits
 
 from showermask import RegionFile, Shower, write_regions
-from showermask.batch.manifest import read_manifest
+from showermask.pipeline.manifest import read_manifest
 from showermask.synthetic.crds_cache import cache_environment
 from showermask.synthetic.ramps import RampBuilder
 

@@ -31,7 +31,7 @@ def test_check_validates(write, shower, capsys):
     assert main(["check", str(write(shower, shower, rejected, candidate))]) == 0
     out = capsys.readouterr().out
     assert "valid; showers: 4, of which 2 accepted, 1 candidate, 1 rejected" in out
-    assert "candidates are not applied" in out
+    assert "1 candidate is not applied; accept or reject it" in out
 
 
 def test_check_with_a_ramp(write, shower, jump, capsys):
@@ -100,7 +100,10 @@ def test_check_refuses_what_the_step_refuses(write, shower, jump, capsys):
     """Unknown flags, and a mask that is too large, are problems for check as well."""
     unknown = write(replace(shower, flags=("FOO",)))
     assert main(["check", str(unknown), str(jump)]) == 1
-    assert "found FOO, expected names among DO_NOT_USE" in capsys.readouterr().err
+    assert (
+        "showers[0].flags: FOO is not a flag of GROUPDQ, expected names among DO_NOT_USE"
+        in capsys.readouterr().err
+    )
     assert main(["check", str(write(replace(shower, a=900, b=900))), str(jump)]) == 1
     assert "covers 100.0% of the frame" in capsys.readouterr().err
 
@@ -207,7 +210,7 @@ class TestCheck:
         wrong = replace(shower, flags=("JUMP",), status=status)
         assert main(["check", str(write(shower, wrong))]) == 1
         err = capsys.readouterr().err
-        assert "regions.yaml: showers[1].flags: planes of ramps and rates: found JUMP" in err
+        assert "regions.yaml: showers[1].flags: JUMP is not a flag of any plane" in err
 
     @pytest.mark.parametrize(
         ("x", "y", "a", "hint"),

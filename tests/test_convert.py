@@ -13,18 +13,18 @@ from hypothesis import strategies as st
 from regions import Regions
 from stdatamodels.jwst.datamodels import dqflags
 
-from showermask import PixelRegion, RegionFile, Shower, Status, read_regions
+from showermask import BadPixels, RegionFile, Shower, Status, read_regions
 from showermask.cli import main
-from showermask.convert.context import Context
 from showermask.convert.ds9 import read_ds9, write_ds9
-from showermask.convert.lists import read_flag_file
-from showermask.convert.table import read_table, write_table
+from showermask.convert.ecsv import read_table, write_table
+from showermask.convert.flags import read_flag_file
+from showermask.convert.options import ConvertOptions
 from showermask.exceptions import ConvertError, RegionFileError
-from showermask.exposure import describe_file
-from showermask.flagging import footprints
-from showermask.maskfile import write_mask
-from showermask.pixels import ranges_of
-from showermask.regionfile import write_regions
+from showermask.exposure.product import describe_file
+from showermask.masking.footprint import find_footprints
+from showermask.regionfile.badpixels import ranges_of
+from showermask.regionfile.maskfile import write_mask
+from showermask.regionfile.writer import write_regions
 from showermask.synthetic.ramps import RampBuilder
 
 HERE = Path("x.reg")
@@ -58,7 +58,7 @@ showers = st.builds(
 )
 spans = st.integers(0, 90) | st.tuples(st.integers(0, 20), st.integers(20, 90)) | st.just("all")
 pixels = st.builds(
-    PixelRegion,
+    BadPixels,
     x=spans,
     y=spans,
     integration=st.none() | st.integers(0, 3),
@@ -84,14 +84,14 @@ region_files = st.builds(
 
 def in_ds9(text, **context):
     """Return what is read of a DS9 text."""
-    return read_ds9(text, HERE, Context(**context))
+    return read_ds9(text, HERE, ConvertOptions(**context))
 
 
-def union(entries, frame):
+def union(entries, image_shape):
     """Return the pixels of entries in a frame."""
-    mask = np.zeros(frame, bool)
-    for mark in footprints(entries, frame):
-        mask[mark.box] |= mark.inside
+    mask = np.zeros(image_shape, bool)
+    for footprint in find_footprints(entries, image_shape):
+        mask[footprint.box] |= footprint.inside
     return mask
 
 
@@ -125,16 +125,16 @@ class TestDs9:
         """Pixel for pixel, but where six decimals decide."""
         text = write_ds9(RegionFile(showers=(replace(shower, comment=None, source=None),)))
         (shape,) = Regions.parse(text, format="ds9")
-        frame = (60, 70)
-        image = shape.to_mask(mode="center").to_image(frame)
-        theirs = np.zeros(frame, bool) if image is None else image > 0
-        y, x = np.indices(frame)
+        image_shape = (60, 70)
+        image = shape.to_mask(mode="center").to_image(image_shape)
+        theirs = np.zeros(image_shape, bool) if image is None else image > 0
+        y, x = np.indices(image_shape)
         at_the_edge = np.abs(shower.ellipse.radius(x, y) - 1) < 1e-3
-        assert np.array_equal(theirs | at_the_edge, union([shower], frame) | at_the_edge)
+        assert np.array_equal(theirs | at_the_edge, union([shower], image_shape) | at_the_edge)
 
     def test_pixels_are_boxes(self):
         """Which ``regions`` masks as they are meant."""
-        region = PixelRegion(x=(3, 7), y=5)
+        region = BadPixels(x=(3, 7), y=5)
         (shape,) = Regions.parse(write_ds9(RegionFile(showers=(), pixels=(region,))), format="ds9")
         image = shape.to_mask(mode="center").to_image((20, 30)) > 0
         assert np.array_equal(image, union([region], (20, 30)))
@@ -221,8 +221,8 @@ class TestDs9:
             ("image\ncircle(3,4,5) || circle(3,4,6)", "line 2: "),
             ("image\ncircle(3,4,5", "line 2: "),
             (
-                "image\npolygon(1,1,4,1,4,4)",
-                "PolygonPixelRegion becomes pixels, for which",
+                "image\nannulus(5,5,2,4)",
+                "CircleAnnulusPixelRegion becomes pixels, for which",
             ),
             ("tile 2\nimage\ncircle(1,2,3)", "line 1: "),
             ("image\ncircle(1,2,0)", "line 2: "),
@@ -375,9 +375,11 @@ class TestPixelLists:
     def test_ranges_are_the_pixels(self, mask):
         """No more, no less, none twice."""
         bits = np.array([mask >> i & 1 for i in range(63)], bool).reshape(7, 9)
-        found = [PixelRegion(x=x, y=y) for x, y in ranges_of(bits)]
+        found = [BadPixels(x=x, y=y) for x, y in ranges_of(bits)]
         assert np.array_equal(union(found, bits.shape), bits)
-        assert sum(mark.pixels for mark in footprints(found, bits.shape)) == bits.sum()
+        assert (
+            sum(footprint.pixels for footprint in find_footprints(found, bits.shape)) == bits.sum()
+        )
 
     def test_many_go_into_a_mask(self, exposure):
         """Which the region file names; the list itself stays."""
@@ -435,7 +437,7 @@ class TestFlagFiles:
         expected[6:8, 0:2] |= dqflags.pixel["DEAD"]
         expected[0:2, 7:10] |= dqflags.pixel["HOT"]
         RampBuilder(ngroups=6, ny=8, nx=10).model().save("s_jump.fits")
-        context = Context(exposure=describe_file("s_jump.fits"))
+        context = ConvertOptions(exposure=describe_file("s_jump.fits"))
         found = read_flag_file(self.TEXT, HERE, context)
         plane = np.zeros((8, 10), np.uint32)
         for region in found:
@@ -447,7 +449,7 @@ class TestFlagFiles:
         """An unknown flag is an error, not left out; all problems at once."""
         text = "1 2 NOT_A_FLAG\n1:x 2 HOT\n5:3 1 HOT\n1 2\n"
         with pytest.raises(ConvertError) as raised:
-            read_flag_file(text, HERE, Context())
+            read_flag_file(text, HERE, ConvertOptions())
         assert [problem.split(": ", 1)[1] for problem in raised.value.problems] == [
             "line 1: NOT_A_FLAG is no flag of the pixel plane",
             "line 2 has '1:x', expected a number or a range such as 3:5",
@@ -458,7 +460,7 @@ class TestFlagFiles:
     def test_open_ends_need_the_frame(self):
         """Which the file does not tell."""
         with pytest.raises(ConvertError, match="line 1 has the range 7:, for which the frame"):
-            read_flag_file("7: 2 HOT", HERE, Context())
+            read_flag_file("7: 2 HOT", HERE, ConvertOptions())
 
 
 class TestMasks:
@@ -494,7 +496,7 @@ class TestCommand:
         """By the suffix; the file is as before."""
         regions = RegionFile(
             showers=(SHOWER, replace(SHOWER, comment="näher {an}", x=0.1)),
-            pixels=(PixelRegion(x=3, y=4, flags=["HOT"]), PixelRegion(x="all", y=(2, 3))),
+            pixels=(BadPixels(x=3, y=4, flags=["HOT"]), BadPixels(x="all", y=(2, 3))),
             exposure="x",
             shape=(2, 20, 40, 60),
         )

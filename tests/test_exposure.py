@@ -8,14 +8,9 @@ from stdatamodels.jwst import datamodels
 from showermask import ManualShowerMaskStep
 from showermask.cli import main
 from showermask.exceptions import ExposureError
-from showermask.exposure import (
-    Product,
-    describe_file,
-    describe_model,
-    dq_plane,
-    known_flags,
-    product_root,
-)
+from showermask.exposure.dq import dq_plane, known_flags
+from showermask.exposure.names import product_root
+from showermask.exposure.product import Product, describe_file, describe_model
 
 TAKEN = [
     (datamodels.RampModel, (2, 5, 8, 9), Product.RAMP),
@@ -56,7 +51,7 @@ def test_products_that_are_taken(tmp_path, model_class, shape, product):
     model.save(str(path))
     exposure = describe_model(model)
     assert exposure == describe_file(path)
-    assert (exposure.product, exposure.shape, exposure.frame) == (product, shape, (8, 9))
+    assert (exposure.product, exposure.shape, exposure.image_shape) == (product, shape, (8, 9))
     assert exposure.root == "jw00001001001_02101_00001_mirimage"
     assert (exposure.subarray, exposure.group_time) == ("FULL", 2.5)
 
@@ -100,7 +95,7 @@ def test_raw_ramps_are_described_but_not_to_be_masked(tmp_path):
     exposure = describe_file(path)
     assert (exposure.product, exposure.is_raw) == (Product.RAMP, True)
     with pytest.raises(ExposureError, match="is a raw ramp .*; run calwebb_detector1 on it"):
-        exposure.refuse_raw()
+        exposure.check_not_raw()
 
 
 def test_raw_ramps_are_known_by_name_only_on_disk():

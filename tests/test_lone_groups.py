@@ -16,8 +16,9 @@ from hypothesis.extra.numpy import arrays
 from jwst.ramp_fitting import RampFitStep
 from oracles import DO_NOT_USE, JUMP_DET, SATURATED, lone_groups
 
-from showermask import ManualShowerMaskStep, PixelRegion, RegionFile, Shower, write_regions
-from showermask.flagging import flag_lone_groups, footprints, set_bits
+from showermask import BadPixels, ManualShowerMaskStep, RegionFile, Shower, write_regions
+from showermask.masking.footprint import find_footprints, set_bits
+from showermask.masking.lone_groups import flag_lone_groups
 from showermask.synthetic.ramps import RampBuilder
 
 TRUTH = 10.0
@@ -47,7 +48,7 @@ def pixel_masks(folder, masked):
         if image.any():
             name = f"group{group}.fits"
             fits.PrimaryHDU(image.astype(np.uint8)).writeto(folder / name, overwrite=True)
-            entries.append(PixelRegion(mask=name, group=group, last_group=group, integration=0))
+            entries.append(BadPixels(mask=name, group=group, last_group=group, integration=0))
     path = folder / "regions.yaml"
     write_regions(path, RegionFile(showers=(), pixels=tuple(entries)))
     return str(path)
@@ -152,13 +153,13 @@ class TestRates:
 @given(dq=arrays(np.uint8, (2, 7, 4, 3), elements=st.integers(0, 15)), x=st.integers(0, 2))
 def test_lone_groups_are_flagged_in_masked_pixels_only(dq, x):
     """DO_NOT_USE goes to every lone group of a masked pixel, and to no other sample; once."""
-    entries = [PixelRegion(x=x, y="all", integration=1, group=2, last_group=4)]
-    marks = footprints(entries, dq.shape)
-    set_bits(dq, marks, [BOTH])
+    entries = [BadPixels(x=x, y="all", integration=1, group=2, last_group=4)]
+    footprints = find_footprints(entries, dq.shape)
+    set_bits(dq, footprints, [BOTH])
     before = dq.copy()
     expected = dq.copy()
     for y in range(4):
         expected[1, :, y, x] |= np.array(lone_groups(dq[1, :, y, x]), np.uint8)
-    assert flag_lone_groups(dq, marks, [BOTH]) == np.count_nonzero(expected != before)
+    assert flag_lone_groups(dq, footprints, [BOTH]) == np.count_nonzero(expected != before)
     np.testing.assert_array_equal(dq, expected)
-    assert flag_lone_groups(dq, marks, [BOTH]) == 0
+    assert flag_lone_groups(dq, footprints, [BOTH]) == 0

@@ -2,7 +2,7 @@
 
 import pytest
 
-from showermask.loss import has_rate_left
+from showermask.masking.cost import has_rate_left
 
 
 @pytest.mark.parametrize(

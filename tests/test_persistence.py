@@ -8,9 +8,9 @@ from astropy.io import fits
 from jwst.datamodels import dqflags
 from stdatamodels.jwst import datamodels
 
-from showermask import PixelRegion, RegionFile, Shower, read_regions, write_regions
+from showermask import BadPixels, RegionFile, Shower, read_regions, write_regions
 from showermask.cli import main
-from showermask.flagging import footprints
+from showermask.masking.footprint import find_footprints
 from showermask.synthetic.crds_cache import Detector, build_cache, use_cache
 from showermask.synthetic.ramps import RampBuilder
 
@@ -33,9 +33,13 @@ def star(place, size=1):
     return mask
 
 
-def written(root, *, mjd, saturated, nints=1, ngroups=10, frame=FRAME, corner=(1, 1), **keywords):
+def written(
+    root, *, mjd, saturated, nints=1, ngroups=10, image_shape=FRAME, corner=(1, 1), **keywords
+):
     """Write a ramp in which pixels saturate, each from a group on in an integration."""
-    builder = RampBuilder(nints=nints, ngroups=ngroups, ny=frame[0], nx=frame[1], seed=1)
+    builder = RampBuilder(
+        nints=nints, ngroups=ngroups, ny=image_shape[0], nx=image_shape[1], seed=1
+    )
     model = builder.model()
     for mask, integration, group, bits in saturated:
         model.groupdq[integration, group:, mask] |= np.uint8(bits)
@@ -49,13 +53,13 @@ def written(root, *, mjd, saturated, nints=1, ngroups=10, frame=FRAME, corner=(1
     return path
 
 
-def masked(root, folder=".", frame=FRAME):
+def masked(root, folder=".", image_shape=FRAME):
     """Return the pixels that the region file of an exposure masks; none without one."""
     path = Path(folder) / f"{root}_showers.yaml"
-    mask = np.zeros(frame, bool)
+    mask = np.zeros(image_shape, bool)
     if path.exists():
-        for mark in footprints(read_regions(path).accepted, frame):
-            mask[mark.box] |= mark.inside
+        for footprint in find_footprints(read_regions(path).accepted, image_shape):
+            mask[footprint.box] |= footprint.inside
     return mask
 
 
@@ -127,7 +131,7 @@ class TestDithers:
     def test_what_people_did_stays(self, dithers):
         """Showers, pixels and comments of theirs; what they rejected is not proposed again."""
         shower = Shower(integration=0, group=1, x=5, y=6, a=2, b=2, theta=0)
-        mine = PixelRegion(x=0, y="all", comment="bad")
+        mine = BadPixels(x=0, y="all", comment="bad")
         root = f"{SECOND}_showers.yaml"
         write_regions(root, RegionFile(showers=(shower,), pixels=(mine,)))
         assert main(["propose", "--persistence", "."]) == 0
@@ -252,7 +256,7 @@ class TestRules:
     def test_subarrays(self, dithers):
         """Are parts of one detector: pixels are where they are on it."""
         source = written(
-            "a", mjd=60000.5, saturated=[(star((5, 5))[:12, :12], 0, 0, 2)], frame=(12, 12),
+            "a", mjd=60000.5, saturated=[(star((5, 5))[:12, :12], 0, 0, 2)], image_shape=(12, 12),
             corner=(11, 13),
         )  # fmt: skip
         assert np.array_equal(self.later(source), star((15, 17)))

@@ -15,7 +15,7 @@ from stdatamodels.jwst import datamodels
 from stpipe import Step
 
 from showermask import Detector1ShowersPipeline, ManualShowerMaskStep, Shower
-from showermask.step import REGIONS_VARIABLE
+from showermask.regionfile.lookup import REGIONS_VARIABLE
 from showermask.synthetic.crds_cache import cache_environment
 
 ROOT = "jw00001001001_02101_00001_mirimage"

@@ -10,13 +10,14 @@ from astropy.io import fits
 from jwst.datamodels import dqflags
 from stdatamodels.jwst import datamodels
 
-from showermask import ManualShowerMaskStep, PixelRegion, RegionFile, Shower, read_regions
+from showermask import BadPixels, ManualShowerMaskStep, RegionFile, Shower, read_regions
 from showermask.cli import main
 from showermask.exceptions import PixelsError, RegionFileError
-from showermask.flagging import footprints, measure
-from showermask.maskfile import ANYWHERE_VARIABLE, write_mask
-from showermask.pixels import MaskImage
-from showermask.regionfile import write_regions
+from showermask.masking.cost import measure
+from showermask.masking.footprint import find_footprints
+from showermask.regionfile.badpixels import MaskImage
+from showermask.regionfile.maskfile import ANYWHERE_VARIABLE, write_mask
+from showermask.regionfile.writer import write_regions
 from showermask.synthetic.ramps import RampBuilder
 
 FRAME = (16, 20)
@@ -27,8 +28,8 @@ def masked(region, shape=(2, 6, *FRAME)):
     """Return what a region masks of a plane, as truth values."""
     plane = np.zeros(shape, bool)
     stack = plane.reshape(shape[0] if len(shape) > 2 else 1, -1, *FRAME)
-    for mark in footprints([region], shape):
-        stack[mark.integration, mark.groups, *mark.box] |= mark.inside
+    for footprint in find_footprints([region], shape):
+        stack[footprint.integration, footprint.groups, *footprint.box] |= footprint.inside
     return plane
 
 
@@ -55,10 +56,10 @@ class TestForms:
     @pytest.mark.parametrize(
         ("region", "rows", "columns"),
         [
-            (PixelRegion(x=7, y=3), [3], [7]),
-            (PixelRegion(x=[7, 9], y=3), [3], [7, 8, 9]),
-            (PixelRegion(x=0, y="all"), range(16), [0]),
-            (PixelRegion(x="all", y=(14, 15)), [14, 15], range(20)),
+            (BadPixels(x=7, y=3), [3], [7]),
+            (BadPixels(x=[7, 9], y=3), [3], [7, 8, 9]),
+            (BadPixels(x=0, y="all"), range(16), [0]),
+            (BadPixels(x="all", y=(14, 15)), [14, 15], range(20)),
         ],
     )
     def test_places(self, region, rows, columns):
@@ -69,7 +70,7 @@ class TestForms:
 
     def test_times(self):
         """An integration, a first and a last group, inclusive."""
-        region = PixelRegion(x=7, y=3, integration=1, group=2, last_group=4)
+        region = BadPixels(x=7, y=3, integration=1, group=2, last_group=4)
         expected = np.zeros((2, 6, *FRAME), bool)
         expected[1, 2:5, 3, 7] = True
         assert np.array_equal(masked(region), expected)
@@ -78,10 +79,10 @@ class TestForms:
 
     def test_what_overlaps_counts_once(self):
         """And a region of all integrations is one region."""
-        regions = [PixelRegion(x=7, y="all"), PixelRegion(x="all", y=3)]
+        regions = [BadPixels(x=7, y="all"), BadPixels(x="all", y=3)]
         shower = Shower(integration=0, group=0, x=7, y=3, a=1.2, b=1.2, theta=0)
-        coverage = measure(footprints([*regions, shower], (2, 6, *FRAME)), (2, 6, *FRAME))
-        assert (coverage.showers, coverage.regions) == (1, 2)
+        coverage = measure(find_footprints([*regions, shower], (2, 6, *FRAME)), (2, 6, *FRAME))
+        assert coverage.counts == {"showers": 1, "pixels": 2, "polygons": 0}
         assert coverage.pixels == 16 + 20 - 1
         assert coverage.integration_pixels == 2 * (16 + 20 - 1)
 
@@ -201,11 +202,11 @@ class TestMaskFiles:
     def test_an_image_that_was_not_read(self):
         """Can't be masked by accident."""
         with pytest.raises(PixelsError, match="has not been read"):
-            footprints([PixelRegion(mask="hot.fits")], FRAME)
+            find_footprints([BadPixels(mask="hot.fits")], FRAME)
 
     def test_an_empty_mask(self):
         """Masks nothing."""
-        region = PixelRegion(mask="m", image=MaskImage.of_array(np.zeros(FRAME)))
+        region = BadPixels(mask="m", image=MaskImage.of_array(np.zeros(FRAME)))
         assert not masked(region).any()
 
 
@@ -215,7 +216,7 @@ class TestFormats:
     def test_the_earliest_format_is_written(self, folder):
         """A file without pixels can be read by what knows 1.0 only."""
         shower = Shower(integration=0, group=1, x=2, y=3, a=4, b=5, theta=6)
-        region = PixelRegion(x=1, y=(2, 3), comment="why")
+        region = BadPixels(x=1, y=(2, 3), comment="why")
         write_regions("a.yaml", RegionFile(showers=(shower,)))
         write_regions("b.yaml", RegionFile(showers=(shower,), pixels=(region,)))
         assert "format: showermask-1.0\n" in Path("a.yaml").read_text()
@@ -230,7 +231,7 @@ class TestFormats:
 
     def test_more_than_can_be_read_back(self, folder):
         """Is not written."""
-        many = tuple(PixelRegion(x=i, y=i, comment="x" * 100) for i in range(40_000))
+        many = tuple(BadPixels(x=i, y=i, comment="x" * 100) for i in range(40_000))
         with pytest.raises(RegionFileError, match=r"would have 5 MB, expected a region file of"):
             write_regions("a.yaml", RegionFile(showers=(), pixels=many))
         assert not Path("a.yaml").exists()
@@ -323,8 +324,8 @@ class TestAround:
         regions = RegionFile(
             showers=(),
             pixels=(
-                PixelRegion(mask="hot.fits", image=MaskImage.of_array(np.zeros(FRAME))),
-                PixelRegion(x=(2, 3), y=4, status="rejected", comment="fine"),
+                BadPixels(mask="hot.fits", image=MaskImage.of_array(np.zeros(FRAME))),
+                BadPixels(x=(2, 3), y=4, status="rejected", comment="fine"),
             ),
         )
         write_regions("regions/x_showers.yaml", regions)

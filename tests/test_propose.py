@@ -12,13 +12,13 @@ from stdatamodels.jwst.datamodels import dqflags
 from showermask import RegionFile, Shower, read_regions, write_regions
 from showermask.cli import main
 from showermask.exceptions import ExposureError
-from showermask.frames import FrameReader
-from showermask.propose.drifts import read_course
-from showermask.propose.extent import best_last_group
-from showermask.propose.filters import make_filters
+from showermask.exposure.images import ImageReader
+from showermask.glow.common_mode import read_typical_ramp
+from showermask.glow.light_curve import make_filters
+from showermask.propose.duration import best_last_group
 from showermask.propose.finder import THRESHOLD, find_candidates
 from showermask.propose.merging import is_same, merge_candidates
-from showermask.propose.proposing import propose_showers
+from showermask.propose.showers import propose_showers
 from showermask.review.session import ReviewSession
 from showermask.synthetic.ramps import RampBuilder
 
@@ -40,7 +40,7 @@ class Cube:
         self.pixeldq = np.zeros(data.shape[-2:], np.uint32)
 
     @property
-    def nframes(self):
+    def stack_shape(self):
         """Integrations and groups."""
         return self.data.shape[:2]
 
@@ -63,16 +63,16 @@ def found_in(builder, change=None, **options):
     data, flags = builder.array(), builder.group_dq()
     if change is not None:
         change(data[0], flags[0])
-    frame = data.shape[-2:]
-    return list(find_candidates(Cube(data, flags), frame, group_time=GROUP_TIME, **options))
+    image_shape = data.shape[-2:]
+    return list(find_candidates(Cube(data, flags), image_shape, group_time=GROUP_TIME, **options))
 
 
-def overlap(one, other, frame=(128, 136)):
+def overlap(one, other, image_shape=(128, 136)):
     """Return the part of their union that two showers have in common."""
     masks = []
     for shower in (one, other):
-        mask = np.zeros(frame, bool)
-        box = shower.ellipse.box(frame)
+        mask = np.zeros(image_shape, bool)
+        box = shower.ellipse.box(image_shape)
         mask[box] = shower.ellipse.inside(*box)
         masks.append(mask)
     return np.sum(masks[0] & masks[1]) / np.sum(masks[0] | masks[1])
@@ -212,11 +212,11 @@ class TestManyIntegrations:
         builder = replace(sky, nints=8, ngroups=12)
         flags = builder.group_dq()
         flags[:, :, 20:60, 30:50] |= 1
-        course = read_course(Cube(builder.array(), flags), (128, 136))
-        assert np.all(course[:, 20:60, 30:50] == 0)
-        assert np.mean(course[1:-1, 70:, 60:] != 0) > 0.8
+        typical_ramp = read_typical_ramp(Cube(builder.array(), flags), (128, 136))
+        assert np.all(typical_ramp[:, 20:60, 30:50] == 0)
+        assert np.mean(typical_ramp[1:-1, 70:, 60:] != 0) > 0.8
         few = Cube(builder.array()[:4], flags[:4])
-        assert read_course(few, (128, 136)) is None
+        assert read_typical_ramp(few, (128, 136)) is None
 
 
 class TestNotFound:
@@ -415,7 +415,7 @@ class TestCommand:
     def test_what_was_corrected_on_the_review_page(self, jump):
         """Is left alone."""
         assert main(["propose", str(jump)]) == 0
-        with FrameReader(jump) as reader:
+        with ImageReader(jump) as reader:
             session = ReviewSession(reader.exposure, Path("x_showers.yaml"))
         session.edit(0, {"a": 30.0, "last_group": 20})
         session.save()
@@ -509,7 +509,7 @@ class TestCommand:
         """A strip of rows of one group at a time is the most that is asked for."""
         sizes = []
 
-        class Watched(FrameReader):
+        class Watched(ImageReader):
             def window(self, integration, group, box):
                 sizes.append((box[0].stop - box[0].start) * (box[1].stop - box[1].start))
                 return super().window(integration, group, box)

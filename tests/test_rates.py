@@ -10,7 +10,7 @@ from stdatamodels.jwst import datamodels
 
 from showermask import Detector1ShowersPipeline, ManualShowerMaskStep, Shower, rate_from_rateints
 from showermask.exceptions import ExposureError
-from showermask.rates import combine_integrations
+from showermask.pipeline.rateints import combine_integrations
 
 ARRAYS = ("data", "err", "var_poisson", "var_rnoise")
 

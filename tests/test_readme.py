@@ -9,9 +9,9 @@ import yaml
 
 from showermask import read_regions
 from showermask.cli import main
-from showermask.flagging import DEFAULT_FLAGS, MAX_MASKED_FRACTION
-from showermask.maskfile import write_mask
-from showermask.step import ManualShowerMaskStep
+from showermask.masking.mask import DEFAULT_FLAGS, MAX_MASKED_FRACTION
+from showermask.pipeline.step import ManualShowerMaskStep
+from showermask.regionfile.maskfile import write_mask
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()

@@ -14,11 +14,12 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from showermask import PixelRegion, RegionFile, Shower, Status, read_regions, write_regions
+from showermask import BadPixels, RegionFile, Shower, Status, read_regions, write_regions
 from showermask.exceptions import OutputError, RegionFileError
-from showermask.maskfile import write_mask
-from showermask.regionfile import MAX_SIZE, find_regions
-from showermask.regionschema import FORMATS, load_schema
+from showermask.regionfile.lookup import RegionLookup
+from showermask.regionfile.maskfile import write_mask
+from showermask.regionfile.reader import MAX_SIZE
+from showermask.regionfile.schema import FORMATS, load_schema
 
 SMALLEST = "{integration: 0, group: 12, x: 512.5, y: 400.0, a: 35.0, b: 22.0, theta: 30.0}"
 FULL = """\
@@ -65,7 +66,7 @@ showers = st.builds(
 )
 spans = st.integers(0, 23) | st.tuples(st.integers(0, 11), st.integers(11, 23)) | st.just("all")
 pixel_regions = st.builds(
-    PixelRegion,
+    BadPixels,
     x=spans,
     y=spans,
     integration=st.none() | st.integers(0, 3),
@@ -166,7 +167,8 @@ def test_schema_examples_are_valid(tmp_path, name):
 
 def test_the_first_schema_is_as_it_was_released():
     """It is never edited: files of 1.0 mean for ever what they meant."""
-    data = resources.files("showermask").joinpath("schemas/showermask-1.0.yaml").read_bytes()
+    folder = resources.files("showermask.regionfile")
+    data = folder.joinpath("schemas/showermask-1.0.yaml").read_bytes()
     assert (
         hashlib.sha256(data).hexdigest()
         == "d8755b959e5855fb58bdd1af531cd5fad9be9c8077d5a0147eaff7670ac7d7a2"
@@ -261,13 +263,14 @@ def test_billion_laughs_are_refused_at_once(problems_of):
 
 
 @pytest.mark.parametrize(
-    "version", ["showermask-1.2", "showermask-2.0", "1.0", "5", "[a]", "{a: 1}", "null"]
+    "version", ["showermask-1.3", "showermask-2.0", "1.0", "5", "[a]", "{a: 1}", "null"]
 )
 def test_unknown_format(problems_of, version):
     """A version that is not known is the only thing said of a file."""
     problems = problems_of(f"format: {version}\nshowers: 5\nnew: 1")
     assert len(problems) == 1
-    assert "expected showermask-1.0 or showermask-1.1; a later version of" in problems[0]
+    expected = "expected showermask-1.0, showermask-1.1 or showermask-1.2; a later version of"
+    assert expected in problems[0]
 
 
 def test_all_problems_at_once(problems_of):
@@ -467,7 +470,7 @@ def test_writing_is_whole_or_not_at_all(tmp_path, monkeypatch):
     """When writing fails the old file stays, and nothing is left beside it."""
     path = tmp_path / "r.yaml"
     path.write_text("old")
-    monkeypatch.setattr("showermask.regionfile._dump", lambda _: 1 / 0)
+    monkeypatch.setattr("showermask.regionfile.writer._dump", lambda _: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         write_regions(path, RegionFile(showers=()))
     assert [p.name for p in tmp_path.iterdir()] == ["r.yaml"]
@@ -499,7 +502,7 @@ def test_look_up_by_name(tmp_path):
     """YAML comes before ASDF; other exposures and other files are not looked at."""
     for name in ("b_showers.yaml", "a_showers.asdf", "a_showers.yml", "a_showers.txt"):
         (tmp_path / name).touch()
-    found = [path.name for path in find_regions("a", tmp_path)]
+    found = [path.name for path in RegionLookup().find("a", tmp_path)]
     assert found == ["a_showers.yml", "a_showers.asdf"]
 
 
@@ -628,7 +631,7 @@ class TestCost:
         path = tmp_path / "r.yaml"
         write_regions(path, RegionFile(showers=()))
         before = path.read_bytes()
-        many = tuple(PixelRegion(x=i, y=0) for i in range(10_001))
+        many = tuple(BadPixels(x=i, y=0) for i in range(10_001))
         with pytest.raises(RegionFileError, match="can't be written so that it is read again"):
             write_regions(path, RegionFile(showers=(), pixels=many))
         assert path.read_bytes() == before

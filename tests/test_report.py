@@ -16,13 +16,13 @@ from matplotlib.image import imread
 from stdatamodels.jwst import datamodels
 
 from showermask import RegionFile, Shower, read_regions, write_regions
-from showermask.batch.manifest import Row, file_time, write_manifest
 from showermask.cli import main
-from showermask.flagging import footprints, set_bits
-from showermask.frames import FrameReader
+from showermask.exposure.images import ImageReader
+from showermask.glow.quicklook import MaskedPlaces
+from showermask.masking.footprint import find_footprints, set_bits
+from showermask.pipeline.manifest import Record, file_time, write_manifest
 from showermask.report.cutouts import RateSource, cut_out
 from showermask.report.pictures import Scale, draw_flags, draw_image
-from showermask.slopes import MaskedPlaces
 
 ROOT = "jw00001001001_02101_00001_mirimage"
 LATE = Shower(integration=0, group=5, x=28, y=20, a=6, b=4, theta=30, comment="<i>late</i> & faint")
@@ -45,12 +45,11 @@ def glowing(builder, tmp_path, monkeypatch):
 
 def cutout_of(path, shower, masked, rates=None):
     """Return the surroundings of a shower."""
-    with FrameReader(path) as reader:
+    with ImageReader(path) as reader:
         shape = reader.exposure.shape
-        (mark,) = footprints([shower], shape)
-        marks = footprints(masked, shape)
-        places = MaskedPlaces(marks, [5] * len(marks))
-        return cut_out(reader, mark, places, rates or RateSource())
+        (footprint,) = find_footprints([shower], shape)
+        places = MaskedPlaces(find_footprints(masked, shape, [5] * len(masked)))
+        return cut_out(reader, footprint, places, rates or RateSource())
 
 
 def at(cutout, name, x, y):
@@ -206,11 +205,11 @@ class TestPage:
             "input_time": file_time(path),
             "region_file": str(regions.path.absolute()),
             "sha256": regions.sha256,
-            "parameters": '{"to": "masked"}',
+            "parameters": {"to": "masked"},
             "showers": 2,
             "pixels": 138,
         }
-        return Row(**(given | changes))
+        return Record(**(given | changes))
 
     def test_a_batch(self, glowing):
         """A table of all exposures; reasons for those that failed."""
@@ -312,12 +311,13 @@ def test_masked_places_are_those_of_all_marks(data):
         b=st.floats(1, 80),
         theta=st.floats(0, 180),
     )
-    marks = footprints(data.draw(st.lists(spots, max_size=6)), shape)
-    bits = [2 ** (i % 4) for i in range(len(marks))]
+    showers = data.draw(st.lists(spots, max_size=6))
+    bits = [2 ** (i % 4) for i in range(len(showers))]
+    footprints = find_footprints(showers, shape, bits)
     plane = np.zeros(shape, np.uint32)
-    set_bits(plane, marks, bits)
+    set_bits(plane, footprints, bits)
     corner = st.tuples(st.integers(0, 149), st.integers(0, 139))
     (y0, x0), (y1, x1) = data.draw(corner), data.draw(corner)
     box = slice(min(y0, y1), max(y0, y1) + 1), slice(min(x0, x1), max(x0, x1) + 1)
-    found = MaskedPlaces(marks, bits).bits(1, 3, box)
+    found = MaskedPlaces(footprints).bits(1, 3, box)
     np.testing.assert_array_equal(found, plane[1, 3, *box])

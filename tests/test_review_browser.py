@@ -22,9 +22,9 @@ from selenium.webdriver.common.actions.wheel_input import ScrollOrigin
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
-from showermask import PixelRegion, RegionFile, Shower, read_regions, write_regions
-from showermask.flagging import footprints
-from showermask.maskfile import write_mask
+from showermask import BadPixels, RegionFile, Shower, read_regions, write_regions
+from showermask.masking.footprint import find_footprints
+from showermask.regionfile.maskfile import write_mask
 from showermask.synthetic.ramps import RampBuilder
 
 COMMAND = Path(sys.executable).with_name("showermask")
@@ -280,8 +280,39 @@ def test_pixels(page):
     page.press("t")
     page.press("hot", Keys.ENTER)
     (region,) = page.save().pixels
-    assert region == PixelRegion(x=31, y=17, source="manual", comment="hot")
+    assert region == BadPixels(x=31, y=17, source="manual", comment="hot")
     page.press("u", "u")
+    page.expect_rows()
+
+
+def test_polygons(page):
+    """A polygon is drawn with the mouse, its corners dragged, commented on, decided on, saved."""
+    page.press("l")
+    corners = [(20, 30), (40, 30), (40, 50), (30, 40), (20, 50), (20, 31)]
+    page.drag(*(page.at(x, y) for x, y in corners))
+    status = page.driver.find_element(By.ID, "editor-status")
+    page.wait_until(lambda: "not marked" in status.text, "the polygon")
+    assert page.shown("draft") == 1
+    page.type("last_group", "7")
+    page.driver.find_element(By.ID, "mark").click()
+    page.expect_rows("accepted")
+    assert "5 corners" in status.text
+    page.drag(page.grip("vertex1"), page.at(44, 28))
+    page.press("t")
+    page.press("a glow", Keys.ENTER)
+    page.drag(page.at(24, 38), page.at(25, 38))
+    page.press("r", "u")
+    (polygon,) = page.save().polygons
+    expected = [(21, 30), (45, 28), (41, 50), (31, 40), (21, 50)]
+    np.testing.assert_allclose(polygon.vertices, expected, atol=0.4)
+    said = (polygon.integration, polygon.group, polygon.last_group, polygon.comment)
+    assert said == (0, 1, 7, "a glow")
+    assert (polygon.status, polygon.source) == ("accepted", "manual")
+    page.driver.find_element(By.ID, "show-mask").click()
+    viewport = page.driver.find_element(By.ID, "viewport")
+    count = str(np.count_nonzero(polygon.pixels(SHAPE[-2:])[1]))
+    page.wait_until(lambda: viewport.get_attribute("data-masked") == count, "its pixels")
+    page.press("u", "u", "u", "u")
     page.expect_rows()
 
 
@@ -591,13 +622,13 @@ def test_what_is_drawn_is_what_is_masked(page):
     shower = Shower(
         integration=0, group=1, **{n: page.field(n) for n in ("x", "y", "a", "b", "theta")}
     )
-    (mark,) = footprints([shower], SHAPE)
+    (footprint,) = find_footprints([shower], SHAPE)
     viewport = page.driver.find_element(By.ID, "viewport")
 
     def expect_masked(count):
         page.wait_until(lambda: viewport.get_attribute("data-masked") == str(count), f"{count}")
 
-    expect_masked(mark.pixels)
+    expect_masked(footprint.pixels)
     page.press(Keys.ARROW_LEFT)
     expect_masked(0)
 

@@ -19,10 +19,12 @@ import pytest
 from starlette.testclient import TestClient
 
 from showermask import read_regions
-from showermask.flagging import footprints
-from showermask.frames import FrameReader
-from showermask.review.server import TOKEN_HEADER, Review, _listen, make_app
-from showermask.worklist import find_work
+from showermask.exposure.images import ImageReader
+from showermask.masking.footprint import find_footprints
+from showermask.regionfile.lookup import find_work
+from showermask.review.api import Review
+from showermask.review.app import _listen, make_app
+from showermask.review.security import TOKEN_HEADER
 
 TOKEN = "secret"
 COMMAND = Path(sys.executable).with_name("showermask")
@@ -167,7 +169,7 @@ class TestBadRequests:
             (b"[" * 100_000, "is not JSON"),
             (b'{"change": "edit", "id": 0, "values": "abc"}', "is not understood"),
             (b"{}", "change is None, expected add"),
-            (b'{"change": "add"}', "is not understood ('shower')"),
+            (b'{"change": "add"}', "the request has no entry"),
             (b'{"change": "add", "shower": 5}', "is not understood"),
             (b'{"change": "add", "shower": {"x": 1}}', "is not understood"),
             (b'{"change": "remove", "id": 77}', "is not there any more"),
@@ -227,15 +229,15 @@ class TestFrames:
         """Accepted showers and the one being placed, on the groups that they mask, by pixel."""
         change(client, "add", shower=entry)
         change(client, "add", shower={**entry, "y": 28.0, "status": "candidate"})
-        (mark,) = footprints([shower], (1, 10, 32, 40))
+        (footprint,) = find_footprints([shower], (1, 10, 32, 40))
         expected = np.zeros((32, 40), bool)
-        expected[mark.box] = mark.inside
+        expected[footprint.box] = footprint.inside
         for group, is_masked in ((2, False), (3, True), (9, True)):
             answer = client.post(f"/api/exposures/0/mask/0/{group}", json={})
             bits = np.unpackbits(np.frombuffer(answer.content, np.uint8), bitorder="little")
             np.testing.assert_array_equal(bits.reshape(32, 40), expected & is_masked)
         extra = {**entry, "x": 5.0, "y": 5.0, "a": 2.0, "b": 2.0, "group": 2}
-        answer = client.post("/api/exposures/0/mask/0/2", json={"extra": extra})
+        answer = client.post("/api/exposures/0/mask/0/2", json={"extra": {"shower": extra}})
         assert np.unpackbits(np.frombuffer(answer.content, np.uint8)).sum() == 13
 
 
@@ -472,7 +474,7 @@ class TestUnderAttack:
     @pytest.mark.parametrize(
         ("values", "said"),
         [
-            ({"flags": ["JUMP"]}, "found JUMP, expected names among"),
+            ({"flags": ["JUMP"]}, "JUMP is not a flag of GROUPDQ, expected names among"),
             ({"comment": "\ud800"}, "expected a text that can be written as UTF-8"),
             ({"image": 5}, "image is not a known key"),
             ({"a": 1e400}, "expected a finite number"),
@@ -522,7 +524,7 @@ class TestUnderAttack:
         def fail(*_, **__):
             raise ZeroDivisionError
 
-        monkeypatch.setattr("showermask.review.server.mask_effect", fail)
+        monkeypatch.setattr("showermask.review.api.mask_effect", fail)
         shower = {"integration": 0, "group": 3, "x": 20, "y": 15, "a": 9, "b": 5, "theta": 30}
         answer = client.post("/api/exposures/0/effect", json={"shower": shower})
         assert answer.status_code == 500
@@ -561,7 +563,7 @@ class TestUnderAttack:
 
     def test_the_list_reads_only_what_changed(self, builder, tmp_path, write, shower, monkeypatch):
         """Region files are read once for each version of them."""
-        from showermask import worklist
+        from showermask.regionfile import lookup as worklist
 
         for name in ("a", "b"):
             builder.model().save(str(tmp_path / f"{name}_jump.fits"))
@@ -585,7 +587,7 @@ class TestUnderAttack:
 
         app = make_app(Review(find_work(jump)), token=TOKEN)
         running, most = [], []
-        real = FrameReader.difference
+        real = ImageReader.difference
 
         def slow(self, *args):
             running.append(1)
@@ -594,7 +596,7 @@ class TestUnderAttack:
             running.pop()
             return real(self, *args)
 
-        monkeypatch.setattr(FrameReader, "difference", slow)
+        monkeypatch.setattr(ImageReader, "difference", slow)
         with (
             TestClient(app, base_url="http://localhost", headers={TOKEN_HEADER: TOKEN}) as client,
             ThreadPoolExecutor(20) as pool,

@@ -11,7 +11,7 @@ import pytest
 from jwst.ramp_fitting import RampFitStep
 
 from showermask import ManualShowerMaskStep, Shower
-from showermask.flagging import footprints, set_bits
+from showermask.masking.footprint import find_footprints, set_bits
 
 pytestmark = pytest.mark.usefixtures("crds_cache")
 
@@ -101,8 +101,8 @@ def test_unmasked_rates_are_wrong(ramp, algorithm, spoilt):
 def test_jump_det_alone_is_worse_than_nothing(ramp):
     """The classic recipe makes the rate of early showers worse than no mask does."""
     _, unmasked = fit(ramp, "OLS_C")
-    marks = footprints(PATCHES.values(), ramp.groupdq.shape)
-    set_bits(ramp.groupdq, marks, [4] * len(marks))
+    footprints = find_footprints(PATCHES.values(), ramp.groupdq.shape)
+    set_bits(ramp.groupdq, footprints, [4] * len(footprints))
     _, classic = fit(ramp, "OLS_C")
     for onset, shower in PATCHES.items():
         assert is_right(classic, shower, 0) == (onset not in EARLY), onset

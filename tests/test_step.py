@@ -23,7 +23,7 @@ from showermask.exceptions import (
     RegionFileError,
     ShowerError,
 )
-from showermask.step import REGIONS_VARIABLE
+from showermask.regionfile.lookup import REGIONS_VARIABLE
 
 ROOT = "jw00001001001_02101_00001_mirimage"
 BOTH = 5
@@ -152,7 +152,9 @@ def test_flags_that_the_plane_lacks(ramp, write, shower, plane):
     """HOT exists for pixels, not for groups; NOPE nowhere."""
     model = ramp if plane == "groupdq" else datamodels.ImageModel((32, 40))
     wrong = "HOT" if plane == "groupdq" else "NOPE"
-    with pytest.raises(FlagError, match=f"for {plane}: found {wrong}, expected names among"):
+    with pytest.raises(
+        FlagError, match=f"{wrong} is not a flag of {plane.upper()}, expected names among"
+    ):
         ManualShowerMaskStep.call(model, region_file=str(write(shower)), flags=[wrong])
 
 
@@ -167,13 +169,12 @@ def test_a_slip_in_a_is_refused(ramp, write, saved, messages):
     assert np.all(result.groupdq & BOTH == BOTH)
 
 
-def test_showers_outside_the_frame_are_warned_about(ramp, write, messages):
+def test_showers_outside_the_frame_are_refused(ramp, write):
     """An ellipse that covers no pixel is probably in the coordinates of another subarray."""
     away = Shower(integration=0, group=0, x=700, y=15, a=9, b=9, theta=0)
-    ManualShowerMaskStep.call(ramp, region_file=str(write(away)))
-    assert any(
-        "x 700, y 15, a 9, b 9, theta 0, covers no pixel" in message for message in messages()
-    )
+    with pytest.raises(RegionFileError) as raised:
+        ManualShowerMaskStep.call(ramp, region_file=str(write(away)))
+    assert "showers[0] covers no pixel of the frame (x 700, y 15" in str(raised.value)
 
 
 class TestRefusals:
@@ -253,7 +254,7 @@ class TestRefusals:
     def test_a_missing_file_in_the_environment(self, ramp, monkeypatch):
         """A slip in the variable does not leave showers unmasked."""
         monkeypatch.setenv(REGIONS_VARIABLE, "gone/")
-        with pytest.raises(RegionFileError, match="gone/: does not exist"):
+        with pytest.raises(RegionFileError, match="gone: does not exist"):
             ManualShowerMaskStep.call(ramp)
 
 
@@ -587,7 +588,7 @@ class TestOddInputs:
     @pytest.mark.parametrize("theta", [1.1e6, -1e300])
     def test_angles_that_are_noise(self, shower, theta):
         """Of so large a number of degrees no direction is left."""
-        with pytest.raises(ShowerError, match="expected degrees from -1e6 to 1e6"):
+        with pytest.raises(ShowerError, match="expected -?1000000 or (less|more)"):
             replace(shower, theta=theta)
 
     def test_an_instance_that_is_to_be_skipped(self, ramp, write, shower):

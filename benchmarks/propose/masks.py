@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scenes import Scene, make_scene
 
-from showermask.flagging import footprints
+from showermask.masking.footprint import find_footprints
 from showermask.propose.finder import find_candidates
 from showermask.synthetic.crds_cache import Detector, build_cache, cache_environment
 
@@ -36,8 +36,8 @@ def main(first: int, count: int) -> None:
     sums: dict[str, NDArray[np.float64]] = {}
     for seed in range(first, first + count):
         scene = make_scene(seed)
-        frame = scene.data.shape[-2:]
-        found = list(find_candidates(scene, frame, group_time=scene.group_time))
+        image_shape = scene.data.shape[-2:]
+        found = list(find_candidates(scene, image_shape, group_time=scene.group_time))
         bare = [fit(scene, cube, scene.groupdq) for cube in (scene.data, scene.twin)]
         for title, masks in (
             ("candidates", masked(scene, found)),
@@ -57,8 +57,8 @@ def main(first: int, count: int) -> None:
 def masked(scene: Scene, showers: list[Any]) -> NDArray[np.bool_]:
     """Return the samples that showers mask."""
     masks = np.zeros(scene.data.shape, bool)
-    for mark in footprints(showers, masks.shape):
-        masks[mark.integration, mark.groups, *mark.box] |= mark.inside
+    for footprint in find_footprints(showers, masks.shape):
+        masks[footprint.integration, footprint.groups, *footprint.box] |= footprint.inside
     return masks
 
 

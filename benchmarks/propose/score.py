@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from scenes import FASTR1, SLOWR1, make_scene
 
-from showermask.flagging import footprints
+from showermask.masking.footprint import find_footprints
 from showermask.propose.finder import find_candidates
 
 _KINDS = {
@@ -38,14 +38,14 @@ class Result:
 def score(seed: int, kind: str) -> Result:
     """Make a scene, look for its showers, and compare."""
     scene = make_scene(seed, **_KINDS[kind])
-    frame = scene.data.shape[-2:]
+    image_shape = scene.data.shape[-2:]
     started = time.monotonic()
-    candidates = list(find_candidates(scene, frame, group_time=scene.group_time))
+    candidates = list(find_candidates(scene, image_shape, group_time=scene.group_time))
     seconds = time.monotonic() - started
     masks = []
-    for mark in footprints(candidates, scene.data.shape):
-        mask = np.zeros(frame, bool)
-        mask[mark.box] = mark.inside
+    for footprint in find_footprints(candidates, scene.data.shape):
+        mask = np.zeros(image_shape, bool)
+        mask[footprint.box] = footprint.inside
         masks.append(mask)
     is_used = [False] * len(candidates)
     found = []

@@ -1,5 +1,14 @@
 """Mask reviewed cosmic-ray showers in JWST ramps and rates.
 
+Describe showers, write them into a region file, and mask an exposure::
+
+    from showermask import ManualShowerMaskStep, RegionFile, Shower, write_regions
+
+    shower = Shower(integration=0, group=12, x=512.5, y=400.0, a=35.0, b=22.0, theta=30.0)
+    write_regions("x_showers.yaml", RegionFile(showers=[shower]))
+    step = ManualShowerMaskStep(region_file="x_showers.yaml")
+    masked = step.run("x_jump.fits")
+
 Names are loaded on first use: stpipe imports this package in every ``strun`` of every user.
 """
 
@@ -9,37 +18,48 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from showermask.ellipse import Ellipse
-    from showermask.entry import Status
     from showermask.exceptions import ShowermaskError
-    from showermask.pipeline import Detector1ShowersPipeline
-    from showermask.pixels import PixelRegion
-    from showermask.rates import rate_from_rateints
-    from showermask.regionfile import RegionFile, read_regions, write_regions
-    from showermask.shower import Shower
-    from showermask.step import ManualShowerMaskStep
+    from showermask.masking.mask import Mask
+    from showermask.pipeline.detector1 import Detector1ShowersPipeline
+    from showermask.pipeline.rateints import rate_from_rateints
+    from showermask.pipeline.step import ManualShowerMaskStep
+    from showermask.regionfile.badpixels import BadPixels
+    from showermask.regionfile.content import RegionFile
+    from showermask.regionfile.ellipse import Ellipse
+    from showermask.regionfile.entry import Status
+    from showermask.regionfile.polygon import Polygon
+    from showermask.regionfile.reader import read_regions
+    from showermask.regionfile.shower import Shower
+    from showermask.regionfile.writer import write_regions
 
 __version__: str
 
 _HOMES = {
-    "Detector1ShowersPipeline": "pipeline",
-    "Ellipse": "ellipse",
-    "ManualShowerMaskStep": "step",
-    "PixelRegion": "pixels",
-    "RegionFile": "regionfile",
-    "Shower": "shower",
+    "BadPixels": "regionfile.badpixels",
+    "Detector1ShowersPipeline": "pipeline.detector1",
+    "Ellipse": "regionfile.ellipse",
+    "ManualShowerMaskStep": "pipeline.step",
+    "Mask": "masking.mask",
+    "Polygon": "regionfile.polygon",
+    "RegionFile": "regionfile.content",
+    "Shower": "regionfile.shower",
     "ShowermaskError": "exceptions",
-    "Status": "entry",
-    "rate_from_rateints": "rates",
-    "read_regions": "regionfile",
-    "write_regions": "regionfile",
+    "Status": "regionfile.entry",
+    "rate_from_rateints": "pipeline.rateints",
+    "read_regions": "regionfile.reader",
+    "write_regions": "regionfile.writer",
 }
 
+#: Former names.
+_RENAMED = {"PixelRegion": "BadPixels"}
+
 __all__ = [
+    "BadPixels",
     "Detector1ShowersPipeline",
     "Ellipse",
     "ManualShowerMaskStep",
-    "PixelRegion",
+    "Mask",
+    "Polygon",
     "RegionFile",
     "Shower",
     "ShowermaskError",
@@ -55,10 +75,16 @@ def __getattr__(name: str) -> Any:
         from importlib.metadata import version
 
         return version("showermask")
+    if name in _RENAMED:
+        import warnings
+
+        message = f"showermask.{name} is now showermask.{_RENAMED[name]}"
+        warnings.warn(message, DeprecationWarning, stacklevel=2)
+        name = _RENAMED[name]
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_HOMES, "__version__"])
+    return sorted(__all__)

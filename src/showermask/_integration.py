@@ -1,4 +1,4 @@
-"""What stpipe reads at the start of every ``strun``: names only, nothing imported.
+"""The steps of this package, for stpipe, which reads them at the start of every ``strun``.
 
 A test keeps the list in step with the classes.
 """
@@ -9,13 +9,7 @@ __all__ = ["get_steps"]
 
 
 def get_steps() -> list[tuple[str, str, bool]]:
-    """Tell stpipe of the Steps of this package.
-
-    Returns
-    -------
-    list of tuple
-        Class name, alias, and whether it is a pipeline, of each.
-    """
+    """Tell stpipe of the Steps of this package."""
     return [
         ("showermask.ManualShowerMaskStep", "manual_shower_mask", False),
         ("showermask.Detector1ShowersPipeline", "calwebb_detector1_showers", True),

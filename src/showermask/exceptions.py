@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from showermask.messages import one_line
 
 __all__ = [
+    "ClusterError",
     "ConvertError",
-    "EngineError",
     "EntryError",
     "ExposureError",
     "FlagError",
@@ -21,6 +21,7 @@ __all__ = [
     "MaskTooLargeError",
     "OutputError",
     "PixelsError",
+    "PolygonError",
     "RegionFileError",
     "ShowerError",
     "ShowermaskError",
@@ -50,7 +51,7 @@ class ShowermaskError(ValueError):
         return "\n".join(self.problems)
 
     @classmethod
-    def raise_if(cls, problems: Sequence[str]) -> None:
+    def check_none(cls, problems: Sequence[str]) -> None:
         """Raise one error with all ``problems``; return when there are none."""
         if problems:
             raise cls(*problems)
@@ -66,6 +67,10 @@ class ShowerError(EntryError):
 
 class PixelsError(EntryError):
     """Pixels that can't be masked."""
+
+
+class PolygonError(EntryError):
+    """A polygon whose corners make no sense."""
 
 
 class RegionFileError(ShowermaskError):
@@ -93,20 +98,12 @@ class OutputError(ShowermaskError):
 
 
 class LockedError(OutputError):
-    """Something that another process is at work on.
-
-    Parameters
-    ----------
-    *problems : str
-        One sentence each.
-    by : str, optional
-        Who that is, in brackets; empty where it is not known.
-    """
+    """Something that another process is at work on."""
 
     def __init__(self, *problems: str, by: str = "") -> None:
         super().__init__(*problems)
         self.by = by
 
 
-class EngineError(ShowermaskError):
+class ClusterError(ShowermaskError):
     """The workers of a batch can't be had, or were lost."""

@@ -39,24 +39,6 @@ def atomic_write(
 
     A file that is replaced hands on its mode and, where the system allows it, its owner and group.
     What killed processes of this host have left in the folder is removed.
-
-    Parameters
-    ----------
-    path : path-like
-        The file to make or replace. Its folder must exist.
-    mode_of : path-like, optional
-        The file that hands on its mode instead, if it exists.
-
-    Yields
-    ------
-    `~pathlib.Path`
-        Where to write instead: same file name, in a temporary folder on the same disk.
-
-    Raises
-    ------
-    OutputError
-        When the folder does not exist, can't be written to, the disk is full, or the file is
-        read-only.
     """
     target = Path(path)
     if target.is_dir():
@@ -139,13 +121,7 @@ def _is_alive(pid: int) -> bool:
 
 
 class FileLock:
-    """A file that says which process works on something, locked as long as the process lives.
-
-    Parameters
-    ----------
-    path : `~pathlib.Path`
-        The lock file. It is made, and removed when the lock is released.
-    """
+    """A file that says which process works on something, locked as long as the process lives."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -157,22 +133,7 @@ class FileLock:
         return self._file is not None
 
     def acquire(self, label: str) -> None:
-        """Take the lock; nothing happens where it is held already.
-
-        Parameters
-        ----------
-        label : str
-            A word to be written into the file, before host and process.
-
-        Raises
-        ------
-        LockedError
-            When another process has it.
-        OutputError
-            When the path is a link.
-        OSError
-            When the file can't be made.
-        """
+        """Take the lock; nothing happens where it is held already."""
         if self._file is not None:
             return
         file = self._locked()
@@ -213,18 +174,7 @@ class FileLock:
 
 
 def is_file(path: Path) -> bool:
-    """Tell whether there is a file; a name that no file can have is that of none.
-
-    Parameters
-    ----------
-    path : `~pathlib.Path`
-        The file, or a link to one.
-
-    Returns
-    -------
-    bool
-        Whether it exists and is a regular file.
-    """
+    """Tell whether there is a file; a name that no file can have is that of none."""
     try:
         return path.is_file()
     except OSError:  # such as a name that is too long
@@ -232,18 +182,7 @@ def is_file(path: Path) -> bool:
 
 
 def sha256_of(path: str | os.PathLike[str]) -> str:
-    """Return the hash of a file's content.
-
-    Parameters
-    ----------
-    path : path-like
-        The file, of any size.
-
-    Returns
-    -------
-    str
-        SHA-256, 64 hexadecimal digits.
-    """
+    """Return the hash of a file's content."""
     digest = hashlib.sha256()
     with Path(path).open("rb") as stream:
         while block := stream.read(_BLOCK):

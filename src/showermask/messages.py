@@ -1,32 +1,37 @@
-"""How messages are worded: counts with their nouns, and texts of others without control characters.
+"""Texts: how messages are worded, printed and logged, and how numbers are read.
 
-Names and texts come from file systems, headers and region files, and may hold anything. What is
+Names and texts come from file systems, headers and region files, and may hold anything. Whatever is
 printed, logged, or written into a FITS header or a page goes through `printable`.
 """
 
 from __future__ import annotations
 
-__all__ = ["counted", "joined", "one_line", "printable"]
+import argparse
+import logging
+import math
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import TextIO
+
+__all__ = [
+    "counted",
+    "joined",
+    "log",
+    "loggers_at",
+    "one_line",
+    "positive_number",
+    "printable",
+    "say",
+    "whole_number",
+]
 
 #: Characters of a message; what is quoted in one may be as long as a file.
 _LONGEST = 480
 
 
 def printable(text: str, *, keep: str = "") -> str:
-    r"""Return a text in which characters that don't print are escaped, as ``\x1b`` or ``\n``.
-
-    Parameters
-    ----------
-    text : str
-        Any text.
-    keep : str, optional
-        Characters to leave as they are.
-
-    Returns
-    -------
-    str
-        The text, on one line unless line breaks are kept.
-    """
+    r"""Return a text in which characters that don't print are escaped, as ``\x1b`` or ``\n``."""
     if text.isprintable():
         return text
     return "".join(
@@ -36,18 +41,7 @@ def printable(text: str, *, keep: str = "") -> str:
 
 
 def one_line(text: str) -> str:
-    """Return a text as one line that people read: printable, and not endless.
-
-    Parameters
-    ----------
-    text : str
-        Any text.
-
-    Returns
-    -------
-    str
-        The text, with an ellipsis in the middle where it is too long.
-    """
+    """Return a text as one line that people read: printable, and not endless."""
     line = printable(text[: 20 * _LONGEST])
     if len(line) <= _LONGEST and len(text) <= 20 * _LONGEST:
         return line
@@ -55,41 +49,70 @@ def one_line(text: str) -> str:
 
 
 def counted(count: int, noun: str, plural: str | None = None) -> str:
-    """Return a number with its noun: ``1 shower``, ``2 showers``.
-
-    Parameters
-    ----------
-    count : int
-        How many.
-    noun : str
-        What one of them is called.
-    plural : str, optional
-        What several are called; the noun with an s without it.
-
-    Returns
-    -------
-    str
-        Both.
-    """
+    """Return a number with its noun: ``1 shower``, ``2 showers``."""
     return f"{count} {noun if count == 1 else plural or noun + 's'}"
 
 
 def joined(*parts: str) -> str:
-    """Return parts of a sentence with commas and an "and"; empty parts are left out.
-
-    Parameters
-    ----------
-    *parts : str
-        Such as ``1 shower``.
-
-    Returns
-    -------
-    str
-        Such as ``1 shower, 2 pixel regions and 3 lone groups``.
-    """
+    """Return parts of a sentence with commas and an "and"; empty parts are left out."""
     *first, last = [part for part in parts if part] or [""]
     return f"{', '.join(first)} and {last}" if first else last
 
 
 def _escaped(character: str) -> str:
     return character.encode("unicode_escape").decode("ascii")
+
+
+#: Below stpipe: the stock pipelines show and record the loggers of jwst and stpipe only.
+log = logging.getLogger("stpipe.showermask")
+
+
+def _make_printable(record: logging.LogRecord) -> bool:
+    record.msg, record.args = printable(record.getMessage()), ()
+    return True
+
+
+log.addFilter(_make_printable)
+
+
+@contextmanager
+def loggers_at(
+    level: int, names: Iterable[str], handler: logging.Handler | None = None
+) -> Iterator[None]:
+    """Set the level of loggers for the duration of a ``with`` block."""
+    loggers = [logging.getLogger(name) for name in names]
+    before = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(level)
+        if handler is not None:
+            logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        for logger, level_before in zip(loggers, before, strict=True):
+            if handler is not None:
+                logger.removeHandler(handler)
+            logger.setLevel(level_before)
+
+
+def say(line: str, *, file: TextIO | None = None) -> None:
+    """Print a line at once; what others have written into it can't steer the terminal."""
+    print(printable(line), file=file, flush=True)
+
+
+def whole_number(text: str) -> int:
+    """Read a whole number, 0 or more, from a command line."""
+    if not re.fullmatch(r"\d{1,9}", text, re.ASCII):
+        raise argparse.ArgumentTypeError(f"is {text}, expected a whole number, 0 or more")
+    return int(text)
+
+
+def positive_number(text: str) -> float:
+    """Read a number above 0 from a command line."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"is {text}, expected a number above 0")
+    return value

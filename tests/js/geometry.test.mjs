@@ -82,3 +82,30 @@ test("the same pixels as the Python core", (context) => {
     assert.deepEqual(found, pixels, JSON.stringify(ellipse));
   }
 });
+
+test("a polygon holds what is inside, by the even-odd rule", () => {
+  const arrow = [[0, 0], [10, 0], [10, 10], [5, 3], [0, 10]];
+  for (const [x, y, isInside] of [[5, 1, true], [5, 6, false], [1, 7, true], [9.5, 8, true], [11, 5, false], [-1, 0, false]]) {
+    assert.equal(geometry.isInPolygon(arrow, x, y), isInside, `${x}, ${y}`);
+  }
+});
+
+test("a line drawn by hand keeps its corners, and misses no point by more than the tolerance", () => {
+  const drawn = [];
+  for (let i = 0; i <= 200; i += 1) {
+    const angle = (2 * Math.PI * i) / 200;
+    drawn.push([100 + 40 * Math.cos(angle) + 0.3 * Math.sin(40 * angle), 80 + 25 * Math.sin(angle)]);
+  }
+  const corners = geometry.simplified(drawn, 1.5);
+  assert.ok(corners.length >= 8 && corners.length < 40, `${corners.length} corners`);
+  const distance = ([x, y], [x0, y0], [x1, y1]) => {
+    const [dx, dy] = [x1 - x0, y1 - y0];
+    const part = Math.min(1, Math.max(0, ((x - x0) * dx + (y - y0) * dy) / (dx * dx + dy * dy)));
+    return Math.hypot(x - x0 - part * dx, y - y0 - part * dy);
+  };
+  for (const point of drawn) {
+    const nearest = Math.min(...corners.slice(1).map((corner, i) => distance(point, corners[i], corner)));
+    assert.ok(nearest <= 1.5 + 1e-9, `${point} is ${nearest} away`);
+  }
+  assert.deepEqual(geometry.simplified([[0, 0], [5, 0.1], [10, 0]], 1), [[0, 0], [10, 0]]);
+});

@@ -22,8 +22,8 @@ from distributed import Client, Future
 from distributed.scheduler import KilledWorker
 
 from showermask.batch.job import Job, run_job
-from showermask.batch.manifest import Row
-from showermask.exceptions import EngineError
+from showermask.exceptions import ClusterError
+from showermask.pipeline.manifest import Record
 
 __all__ = ["RENEW_AFTER", "run_jobs"]
 
@@ -47,34 +47,8 @@ def run_jobs(
     say: Callable[[str], None] = lambda _: None,
     renew_after: int | None = None,
     longest_wait: float = _LONGEST_WAIT,
-) -> Iterator[Row]:
-    """Run jobs, and return their rows as they are finished.
-
-    Parameters
-    ----------
-    client : `distributed.Client`
-        From `showermask.batch.engine.open_client`.
-    jobs : sequence of Job
-        What is to be done.
-    say : callable, optional
-        Is told that there are no workers.
-    renew_after : int, optional
-        Jobs of a worker before all are started anew; never without it. For a cluster of one's own:
-        what others run there would be lost.
-    longest_wait : float, optional
-        Time in s without workers before the run ends.
-
-    Yields
-    ------
-    Row
-        One for each job, done or failed.
-
-    Raises
-    ------
-    EngineError
-        When the scheduler or all workers are lost, or workers have no showermask; the jobs that
-        are left stay pending.
-    """
+) -> Iterator[Record]:
+    """Run jobs, and return their rows as they are finished."""
     waiting, flight, crew = deque(jobs), _Flight(client), _Crew(client, say, longest_wait)
     landed = 0
     try:
@@ -89,10 +63,10 @@ def run_jobs(
                 for _ in range(min(room, len(waiting))):
                     flight.submit(waiting.popleft())
             for job, outcome in flight.landed():
-                if isinstance(outcome, Row):
+                if isinstance(outcome, Record):
                     landed += 1
                     yield outcome
-                elif flight.submissions[job.row.exposure] < _MOST_SUBMISSIONS:
+                elif flight.submissions[job.record.exposure] < _MOST_SUBMISSIONS:
                     waiting.appendleft(job)
                 else:
                     yield _given_up(job)
@@ -106,7 +80,7 @@ class _Call:
     def __init__(self, job: Job) -> None:
         self._job = job
 
-    def __reduce__(self) -> tuple[Callable[[Job], Row], tuple[Job]]:
+    def __reduce__(self) -> tuple[Callable[[Job], Record], tuple[Job]]:
         return run_job, (self._job,)
 
 
@@ -153,7 +127,7 @@ class _Crew:
         self._missing_since = now if self._missing_since is None else self._missing_since
         waited = now - self._missing_since
         if waited > self._longest_wait:
-            raise EngineError(
+            raise ClusterError(
                 f"the scheduler had no workers for {waited:.0f} s; start some, and run again for "
                 "the rest"
             )
@@ -164,7 +138,7 @@ class _Crew:
 
 
 class _Flight:
-    """What is submitted and not finished."""
+    """The jobs that are submitted and not finished."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
@@ -177,14 +151,14 @@ class _Flight:
 
     def submit(self, job: Job) -> None:
         """Hand a job to the scheduler."""
-        root = job.row.exposure
+        root = job.record.exposure
         self.submissions[root] += 1
         key = ("run-exposure", job.workspace.run, root, self.submissions[root])
         future = self._client.submit(pickle.loads, pickle.dumps(_Call(job)), key=key, pure=False)
         self._jobs[future] = job
         future.add_done_callback(lambda _: self._bell.set())
 
-    def landed(self) -> Iterator[tuple[Job, Row | None]]:
+    def landed(self) -> Iterator[tuple[Job, Record | None]]:
         """Wait a while, and take out what is finished; None for what is to be submitted again."""
         self._bell.wait(_LOOK_INTERVAL)
         self._bell.clear()
@@ -202,9 +176,9 @@ class _Flight:
                 self._client.cancel(list(self._jobs), force=True)
         self._jobs.clear()
 
-    def _outcome(self, future: Future) -> Row | None:
+    def _outcome(self, future: Future) -> Record | None:
         try:
-            row: Row = future.result(timeout=_FETCH_TIME)
+            record: Record = future.result(timeout=_FETCH_TIME)
         except KilledWorker:
             return None
         except CancelledError as error:
@@ -212,17 +186,17 @@ class _Flight:
                 raise _scheduler_lost() from error
             return None
         except ImportError as error:
-            raise EngineError(self._lack(error)) from error
+            raise ClusterError(self._lack(error)) from error
         except TimeoutError:
             raise
         except OSError as error:
             raise _scheduler_lost() from error
         except Exception as error:  # a job itself raises nothing
-            raise EngineError(
+            raise ClusterError(
                 f"a worker can't run showermask ({type(error).__name__}: {error}); install this "
                 "version on all workers"
             ) from error
-        return row
+        return record
 
     def _lack(self, error: ImportError) -> str:
         """Return which workers have no showermask, or another one."""
@@ -236,13 +210,13 @@ class _Flight:
         )
 
 
-def _given_up(job: Job) -> Row:
+def _given_up(job: Job) -> Record:
     error = (
         f"was given up after {_MOST_SUBMISSIONS} tries: its workers died, which is what running "
         "out of memory looks like"
     )
-    return replace(job.row, status="failed", error=error)
+    return replace(job.record, status="failed", error=error)
 
 
-def _scheduler_lost() -> EngineError:
-    return EngineError("the scheduler is gone; what is finished is kept, run again for the rest")
+def _scheduler_lost() -> ClusterError:
+    return ClusterError("the scheduler is gone; what is finished is kept, run again for the rest")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import json
 import logging
 import os
 import threading
@@ -16,13 +15,16 @@ from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from showermask.batch.manifest import FileState, Row, file_time
-from showermask.batch.settings import Settings
+from showermask.batch.parameters import StepParameters
 from showermask.batch.workspace import Workspace
 from showermask.exceptions import OutputError, ShowermaskError
-from showermask.flagging import measure
-from showermask.logs import loggers_at
+from showermask.messages import loggers_at
+from showermask.pipeline.manifest import FileState, Record, file_time
+
+if TYPE_CHECKING:
+    from showermask.batch.products import Masked
 
 __all__ = ["MAX_ATTEMPTS", "Job", "installed_versions", "run_job"]
 
@@ -38,56 +40,35 @@ _one_at_a_time = threading.Lock()
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """What a worker needs to know of one exposure.
+    """The order for a worker to process one exposure."""
 
-    Parameters
-    ----------
-    row : Row
-        The pending row of the manifest.
-    kind : str
-        Which of `~showermask.exposure.PRODUCT_KINDS` the input is.
-    target : str
-        ``masked`` or ``rate``.
-    settings : Settings
-        Parameters of the steps.
-    workspace : Workspace
-        Where to work and to publish.
-    """
-
-    row: Row
-    kind: str
+    #: The pending row of the manifest.
+    record: Record
+    #: Which of `~showermask.exposure.product.PRODUCT_SUFFIXES` the input is.
+    suffix: str
+    #: ``masked`` or ``rate``.
     target: str
-    settings: Settings
+    #: Parameters of the steps.
+    step_parameters: StepParameters
+    #: Where to work and to publish.
     workspace: Workspace
 
 
-def run_job(job: Job) -> Row:
-    """Process one exposure.
-
-    Parameters
-    ----------
-    job : Job
-        The exposure.
-
-    Returns
-    -------
-    Row
-        Its row of the manifest: done, or failed with the reason. Products appear in the output
-        directory only when all of them are whole.
-    """
+def run_job(job: Job) -> Record:
+    """Process one exposure."""
     with _one_at_a_time:
         started = time.monotonic()
         try:
-            row = _run(job)
+            record = _run(job)
         except (Exception, SystemExit) as error:  # noqa: BLE001  # jwst exits where CRDS is missing
-            row = replace(job.row, status="failed", error=_sentence(error))
+            record = replace(job.record, status="failed", error=_sentence(error))
         finally:
             gc.collect()
         return replace(
-            row,
+            record,
             seconds=round(time.monotonic() - started, 3),
             finished=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
-            versions=row.versions or _versions(None),
+            versions=record.versions or _versions(None),
         )
 
 
@@ -102,12 +83,12 @@ def _freeze_imports() -> None:
     gc.freeze()
 
 
-def _run(job: Job) -> Row:
+def _run(job: Job) -> Record:
     # Here, for the process that hands out the jobs needs nothing of jwst.
-    from showermask.batch.routes import make_products
+    from showermask.batch.products import make_products
 
     _freeze_imports()
-    path, root = Path(job.row.input), job.row.exposure
+    path, root = Path(job.record.input), job.record.exposure
     with job.workspace.attempt(root) as (number, folder):
         if number > MAX_ATTEMPTS:
             raise OutputError(
@@ -118,31 +99,37 @@ def _run(job: Job) -> Row:
         with _logged(job.workspace.log_file(root)):
             masked = make_products(
                 path,
-                job.kind,
-                regions=Path(job.row.region_file),
+                job.suffix,
+                region_path=Path(job.record.region_file),
                 target=job.target,
                 folder=folder,
-                settings=job.settings,
+                step_parameters=job.step_parameters,
             )
         if (file_time(path), path.stat().st_size) != before:
             raise OutputError(f"{path}: was changed while it was read; run the batch again")
         products = [FileState.of_file(file) for file in sorted(folder.iterdir())]
-        strangers = [product.name for product in products if not product.name.startswith(root)]
-        if strangers or not products:
+        foreign = [product.name for product in products if not product.name.startswith(root)]
+        if foreign or not products:
             raise OutputError(
-                f"{root}: {', '.join(strangers) or 'nothing'} was made, expected files that carry "
+                f"{root}: {', '.join(foreign) or 'nothing'} was made, expected files that carry "
                 "its name; leave out parameters that name outputs"
             )
         job.workspace.publish(folder)
-    coverage = measure(masked.footprints, masked.exposure.shape)
+    return _done(job.record, masked, products, input_time=before[0], input_size=before[1])
+
+
+def _done(record: Record, masked: Masked, products: list[FileState], **input_state: Any) -> Record:
+    """Return the record of an exposure that is done."""
+    coverage = masked.mask.coverage
+    showers = coverage.counts["showers"]
     return replace(
-        job.row.with_products(products),
+        record,
+        **input_state,
+        outputs=tuple(products),
         status="done",
-        input_time=before[0],
-        input_size=before[1],
         sha256=masked.provenance.sha256 or "",
-        showers=coverage.showers,
-        regions=coverage.regions,
+        showers=showers,
+        regions=sum(coverage.counts.values()) - showers,
         pixels=coverage.integration_pixels,
         frame_pixels=coverage.pixels,
         fraction=round(coverage.fraction, 8),
@@ -176,20 +163,13 @@ def _logged(path: Path) -> Iterator[None]:
             logging.captureWarnings(capture=False)
 
 
-def _versions(crds_context: str | None) -> str:
-    found = installed_versions() | ({"crds_context": crds_context} if crds_context else {})
-    return json.dumps(found)
+def _versions(crds_context: str | None) -> dict[str, str]:
+    return installed_versions() | ({"crds_context": crds_context} if crds_context else {})
 
 
 @cache
 def installed_versions() -> dict[str, str]:
-    """Return the versions of the packages that have a part in the products.
-
-    Returns
-    -------
-    dict of str to str
-        By name.
-    """
+    """Return the versions of the packages that have a part in the products."""
     return {name: version(name) for name in _PACKAGES}
 
 

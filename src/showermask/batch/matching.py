@@ -1,4 +1,4 @@
-"""Which region file goes with which exposure on disk."""
+"""Bring region files and exposures on disk together."""
 
 from __future__ import annotations
 
@@ -7,86 +7,75 @@ import os
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from showermask.batch.manifest import MANIFEST_NAME
-from showermask.exceptions import OutputError, RegionFileError
-from showermask.exposure import PRODUCT_KINDS, product_kind, product_root
+from showermask.exceptions import OutputError, RegionFileError, ShowermaskError
+from showermask.exposure.names import PRODUCT_SUFFIXES, product_root, product_suffix
+from showermask.exposure.product import describe_file
+from showermask.masking.mask import more_problems
 from showermask.messages import printable
-from showermask.regionfile import MAX_SIZE, SUFFIXES, RegionFile, read_regions
+from showermask.regionfile.content import RegionFile
+from showermask.regionfile.lookup import REGION_SUFFIX, real_path, walk
+from showermask.regionfile.reader import (
+    EXTENSIONS,
+    MAX_SIZE,
+    InvalidRegionFileError,
+    read_regions,
+)
 
 __all__ = ["PREFERENCE", "Match", "Matches", "match_exposures"]
 
 #: What a mask or a rate is best made from, the best first.
 PREFERENCE: Mapping[str, tuple[str, ...]] = {
     "masked": ("jump", "ramp", "rateints", "rate"),
-    "rate": PRODUCT_KINDS,
+    "rate": PRODUCT_SUFFIXES,
 }
 
 _Found = TypeVar("_Found", Path, RegionFile)
 
-_REGION_SUFFIX = "_showers"
 _LOOKS_LIKE_REGIONS = re.compile(rb"^(showers\s*:|format\s*:\s*[\"']?showermask)", re.MULTILINE)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Match:
-    """An exposure on disk and its region file.
+    """An exposure on disk and its region file."""
 
-    Parameters
-    ----------
-    exposure : str
-        Product root.
-    input : `~pathlib.Path`
-        The product to start from.
-    kind : str
-        Which of `~showermask.exposure.PRODUCT_KINDS` that is.
-    regions : RegionFile
-        The region file.
-    """
-
+    #: Product root.
     exposure: str
+    #: The product to start from.
     input: Path
-    kind: str
-    regions: RegionFile
+    #: Which of `~showermask.exposure.product.PRODUCT_SUFFIXES` that is.
+    suffix: str
+    #: The region file.
+    region_file: RegionFile
 
 
 @dataclass(kw_only=True)
 class Matches:
-    """What was found, and what of it can't be used.
+    """Exposures with their region files, and everything that does not go together."""
 
-    Parameters
-    ----------
-    found : list of Match
-        One for each exposure that can be processed, by name.
-    failed : dict of str to str
-        For each exposure that should be processed and can't, why.
-    without_data : list of `~pathlib.Path`
-        Region files of which no exposure was found.
-    without_stage : dict of str to list of str
-        Exposures with a region file that were found, but not at the stage asked for: what was.
-    without_regions : list of str
-        Exposures that have no region file.
-    candidates : dict of `~pathlib.Path` to int
-        Region files with showers that nobody has decided on, and how many.
-    duplicates : list of str
-        What was found more than once, in a sentence each.
-    ignored : list of `~pathlib.Path`
-        Files among the region files that are none.
-    closed : list of str
-        Folders that could not be looked into.
-    """
-
+    #: One for each exposure that can be processed, by name.
     found: list[Match] = field(default_factory=list)
+    #: For each exposure that should be processed and can't, why.
     failed: dict[str, str] = field(default_factory=dict)
+    #: Of these, those whose region file is not valid.
+    invalid: dict[str, InvalidRegionFileError] = field(default_factory=dict)
+    #: Region files of which no exposure was found.
     without_data: list[Path] = field(default_factory=list)
+    #: Exposures with a region file that were found, but not at the stage asked for: what was.
     without_stage: dict[str, list[str]] = field(default_factory=dict)
+    #: Exposures that have no region file.
     without_regions: list[str] = field(default_factory=list)
+    #: Region files with showers that nobody has decided on, and how many.
     candidates: dict[Path, int] = field(default_factory=dict)
+    #: What was found more than once, in a sentence each.
     duplicates: list[str] = field(default_factory=list)
+    #: Files among the region files that are none.
     ignored: list[Path] = field(default_factory=list)
+    #: Folders that could not be looked into.
     closed: list[str] = field(default_factory=list)
 
     def describe(self) -> Iterator[str]:
@@ -94,7 +83,10 @@ class Matches:
         yield from _listed("region files without data", map(str, self.without_data))
         yield from _listed(
             "not found at the stage asked for",
-            (f"{root} (found {', '.join(kinds)})" for root, kinds in self.without_stage.items()),
+            (
+                f"{root} (found {', '.join(suffixes)})"
+                for root, suffixes in self.without_stage.items()
+            ),
         )
         yield from _listed("exposures without a region file, left out", self.without_regions)
         yield from _listed(
@@ -107,77 +99,73 @@ class Matches:
 
 
 def match_exposures(
-    regions: Path, data: Sequence[Path], *, output: Path, target: str, kind: str | None = None
+    regions: Path, data: Sequence[Path], *, output: Path, suffixes: Sequence[str]
 ) -> Matches:
     """Find exposures and region files, and bring them together.
 
-    Parameters
-    ----------
-    regions : `~pathlib.Path`
-        Directory of region files, looked into with all that is below; or one region file.
-    data : sequence of `~pathlib.Path`
-        Exposures, or directories to look into for them.
-    output : `~pathlib.Path`
-        Directory for the products, which is not looked into; nor are the outputs of other batches.
-    target : str
-        What is to be made, ``masked`` or ``rate``.
-    kind : str, optional
-        Which product to start from; the best one there is for this target without it.
-
-    Returns
-    -------
-    Matches
-        What was found.
-
-    Raises
-    ------
-    OutputError
-        When the output would go among the data.
-    RegionFileError
-        When there are no region files.
+    Region files are looked for in ``regions`` and below, exposures in ``data`` and below; not in
+    the ``output`` directory, nor in the outputs of other batches. ``suffixes`` are those of the
+    products to start from, the best first.
     """
-    _refuse_missing(regions, data)
+    _check_exist(regions, data)
     for path in data:
-        if _real(output) == _real(path if path.is_dir() else path.parent):
+        if real_path(output) == real_path(path if path.is_dir() else path.parent):
             raise OutputError(f"{output}: is where the data are, expected a directory of its own")
     matches = Matches()
     reviewed = _one_each(_read_all(regions, matches), matches, "region files", _same_regions)
-    kinds = PREFERENCE[target] if kind is None else (kind,)
     products = _find_products(data, output, matches)
     for root in sorted(set(products) | set(reviewed)):
         if root not in products:
             matches.without_data += [r.path for r in (reviewed[root],) if r and r.path]
+        elif root in matches.invalid:
+            _tell_all_problems(root, products[root], suffixes, matches)
         elif root not in reviewed:
             if root not in matches.failed:
                 matches.without_regions.append(root)
         elif root not in matches.failed:
-            _match(root, reviewed[root], products[root], kinds, matches)
+            _match(root, reviewed[root], products[root], suffixes, matches)
     return matches
 
 
 def _match(
     root: str,
-    regions: RegionFile | None,
+    region_file: RegionFile | None,
     products: Mapping[str, list[Path]],
-    kinds: Sequence[str],
+    suffixes: Sequence[str],
     matches: Matches,
 ) -> None:
-    kind = next((kind for kind in kinds if kind in products), None)
-    if kind is None:
-        matches.without_stage[root] = [f"_{name}" for name in PRODUCT_KINDS if name in products]
+    suffix = next((suffix for suffix in suffixes if suffix in products), None)
+    if suffix is None:
+        matches.without_stage[root] = [f"_{name}" for name in PRODUCT_SUFFIXES if name in products]
         return
-    plain = f"{root}_{kind}.fits"
-    paths = sorted(products[kind], key=lambda path: path.name != plain)
+    plain = f"{root}_{suffix}.fits"
+    paths = sorted(products[suffix], key=lambda path: path.name != plain)
     path = _one_each({root: paths}, matches, "files", _same_bytes)[root]
     if path is not None and not (path.is_file() and os.access(path, os.R_OK)):
         matches.failed[root] = f"{path}: can't be read, expected a FITS file"
-    elif path is not None and regions is not None:
-        matches.found.append(Match(exposure=root, input=path, kind=kind, regions=regions))
-        if regions.candidates and regions.path:
-            matches.candidates[regions.path] = len(regions.candidates)
+    elif path is not None and region_file is not None:
+        found = Match(exposure=root, input=path, suffix=suffix, region_file=region_file)
+        matches.found.append(found)
+        if region_file.candidates and region_file.path:
+            matches.candidates[region_file.path] = len(region_file.candidates)
 
 
-def _refuse_missing(regions: Path, data: Sequence[Path]) -> None:
+def _tell_all_problems(
+    root: str,
+    products: Mapping[str, list[Path]],
+    suffixes: Sequence[str],
+    matches: Matches,
+) -> None:
+    """Add what is wrong with an invalid region file for its exposure to what is wrong by itself."""
+    found = [products[suffix][0] for suffix in suffixes if suffix in products]
+    if found:
+        error = matches.invalid[root]
+        with suppress(ShowermaskError):
+            more = more_problems(error, describe_file(found[0]))
+            matches.failed[root] = "; ".join([*error.problems, *more])
+
+
+def _check_exist(regions: Path, data: Sequence[Path]) -> None:
     if not regions.exists():
         raise RegionFileError(f"{regions}: does not exist, expected a directory of region files")
     missing = [path for path in data if not path.exists()]
@@ -191,11 +179,13 @@ def _read_all(regions: Path, matches: Matches) -> dict[str, list[RegionFile]]:
     """Read the region files, by exposure; one that is not valid fails its exposure."""
     found: dict[str, list[RegionFile]] = defaultdict(list)
     for path in _files(regions, _is_region_name, matches):
-        root = product_root(f"{path.stem.removesuffix(_REGION_SUFFIX)}.fits")
+        root = product_root(f"{path.stem.removesuffix(REGION_SUFFIX)}.fits")
         try:
             region_file = read_regions(path)
         except RegionFileError as error:
-            if path.stem.endswith(_REGION_SUFFIX) or path == regions or _looks_like_regions(path):
+            if isinstance(error, InvalidRegionFileError):
+                matches.invalid[root] = error
+            if path.stem.endswith(REGION_SUFFIX) or path == regions or _looks_like_regions(path):
                 matches.failed[root] = "; ".join(error.problems)
             else:
                 matches.ignored.append(path)
@@ -215,47 +205,27 @@ def _find_products(
     found: dict[str, dict[str, list[Path]]] = defaultdict(lambda: defaultdict(list))
     seen: set[Path] = set()
     for path in data:
-        for file in _files(path, product_kind, matches):
-            kind, real = product_kind(file), _real(file)
-            if kind is None or real in seen or real.is_relative_to(_real(output)):
+        for file in _files(path, product_suffix, matches):
+            suffix, real = product_suffix(file), real_path(file)
+            if suffix is None or real in seen or real.is_relative_to(real_path(output)):
                 continue
             seen.add(real)
-            found[product_root(file)][kind].append(file)
+            found[product_root(file)][suffix].append(file)
     return found
 
 
 def _files(path: Path, is_wanted: Callable[[Path], object], matches: Matches) -> Iterator[Path]:
     """Yield a file, or the wanted ones below a directory, if their names can be written down."""
-    for file in [path] if path.is_file() else _walk(path, is_wanted, matches):
+
+    def note(error: OSError) -> None:
+        matches.closed.append(f"{error.filename} ({error.strerror})")
+
+    for file in [path] if path.is_file() else walk(path, is_wanted, on_closed=note):
         if str(file).isprintable():
             yield file
         else:
             name = printable(str(file))
             matches.failed[name] = "has a name that can't be written down; rename it"
-
-
-def _walk(top: Path, is_wanted: Callable[[Path], object], matches: Matches) -> Iterator[Path]:
-    """Yield the wanted files below a directory, by name; hidden ones and outputs are left out."""
-
-    def note(error: OSError) -> None:
-        matches.closed.append(f"{error.filename} ({error.strerror})")
-
-    seen: set[Path] = set()
-    for folder, folders, files in os.walk(top, onerror=note, followlinks=True):
-        here = Path(folder)
-        is_output = MANIFEST_NAME in files and here != top
-        if is_output or _real(here) in seen:
-            folders.clear()
-            continue
-        seen.add(_real(here))
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        wanted = (here / name for name in sorted(files) if not name.startswith("."))
-        yield from filter(is_wanted, wanted)
-
-
-def _real(path: Path) -> Path:
-    """Return a path without links; of one that leads in circles, as far as it leads."""
-    return Path(os.path.realpath(path))
 
 
 def _one_each(
@@ -294,7 +264,7 @@ def _same_bytes(one: Path, other: Path) -> bool:
 
 
 def _is_region_name(path: Path) -> bool:
-    return path.suffix.lower() in SUFFIXES
+    return path.suffix.lower() in EXTENSIONS
 
 
 def _looks_like_regions(path: Path) -> bool:

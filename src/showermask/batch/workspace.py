@@ -9,11 +9,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from showermask.batch.manifest import MANIFEST_NAME
 from showermask.exceptions import LockedError, OutputError
 from showermask.files import STAGING_PREFIX, FileLock
+from showermask.regionfile.lookup import MANIFEST_NAME
 
-__all__ = ["LOG_FOLDER", "Workspace", "open_workspace", "refuse_strangers"]
+__all__ = ["LOG_FOLDER", "Workspace", "check_foreign_files", "open_workspace"]
 
 #: Folder of the logs, in the output directory.
 LOG_FOLDER = "logs"
@@ -24,32 +24,15 @@ _WORK_NAME = f"{STAGING_PREFIX}work"
 
 @dataclass(frozen=True, kw_only=True)
 class Workspace:
-    """One run's hold on an output directory, as its workers see it.
+    """One run's hold on an output directory, as its workers see it."""
 
-    Parameters
-    ----------
-    output : `~pathlib.Path`
-        The output directory, absolute.
-    run : str
-        Name of this run.
-    """
-
+    #: The output directory, absolute.
     output: Path
+    #: Name of this run.
     run: str
 
     def log_file(self, exposure: str) -> Path:
-        """Return where the log of an exposure goes.
-
-        Parameters
-        ----------
-        exposure : str
-            Product root.
-
-        Returns
-        -------
-        `~pathlib.Path`
-            The file.
-        """
+        """Return where the log of an exposure goes."""
         return self.output / LOG_FOLDER / f"{exposure}.log"
 
     @contextmanager
@@ -57,18 +40,6 @@ class Workspace:
         """Count an attempt at an exposure, and make a folder for its products.
 
         The folder of an attempt whose worker dies stays, and so is counted by the next.
-
-        Parameters
-        ----------
-        exposure : str
-            Product root.
-
-        Yields
-        ------
-        number : int
-            Which attempt of this run it is, from 1.
-        folder : `~pathlib.Path`
-            An empty folder, removed at the end.
         """
         self._check_held()
         work = self.output / _WORK_NAME / self.run
@@ -83,18 +54,7 @@ class Workspace:
             shutil.rmtree(folder, ignore_errors=True)
 
     def publish(self, folder: Path) -> None:
-        """Move the products of an attempt into the output directory.
-
-        Parameters
-        ----------
-        folder : `~pathlib.Path`
-            The folder of the attempt.
-
-        Raises
-        ------
-        OutputError
-            When the run has ended in the meantime, or they can't be moved.
-        """
+        """Move the products of an attempt into the output directory."""
         self._check_held()
         files = sorted(folder.iterdir())
         for target in (self.output / file.name for file in files):
@@ -121,29 +81,13 @@ class Workspace:
 
 @contextmanager
 def open_workspace(output: Path) -> Iterator[Workspace]:
-    """Take hold of an output directory, and clear away what a run that died left unfinished.
-
-    Parameters
-    ----------
-    output : `~pathlib.Path`
-        New, empty, or with the output of an earlier batch.
-
-    Yields
-    ------
-    Workspace
-        The directory, for this run alone.
-
-    Raises
-    ------
-    OutputError
-        When it can't be written to, is in use, or holds something else.
-    """
+    """Take hold of an output directory, and clear away what a run that died left unfinished."""
     folder = output.absolute()
     workspace = Workspace(output=folder, run=uuid.uuid4().hex)
     lock = FileLock(folder / _LOCK_NAME)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        refuse_strangers(folder)
+        check_foreign_files(folder)
         lock.acquire(workspace.run)
     except LockedError as error:
         raise OutputError(
@@ -164,31 +108,20 @@ def open_workspace(output: Path) -> Iterator[Workspace]:
         lock.release()
 
 
-def refuse_strangers(folder: Path) -> None:
-    """Refuse a directory that holds something which no batch has put there.
-
-    Parameters
-    ----------
-    folder : `~pathlib.Path`
-        The output directory, which need not exist.
-
-    Raises
-    ------
-    OutputError
-        When it is not new, empty, or the output of a batch.
-    """
+def check_foreign_files(folder: Path) -> None:
+    """Refuse a directory that holds something which no batch has put there."""
     if (folder / MANIFEST_NAME).exists() or not folder.exists():
         return
     if not folder.is_dir():
         raise OutputError(f"{folder}: is a file, expected a directory to write to")
-    strangers = [
+    foreign = [
         path.name
         for path in folder.iterdir()
         if path.name != LOG_FOLDER and not path.name.startswith(".")
     ]
-    if strangers:
+    if foreign:
         raise OutputError(
-            f"{folder}: holds {min(strangers)} but no {MANIFEST_NAME}, expected a new or empty "
+            f"{folder}: holds {min(foreign)} but no {MANIFEST_NAME}, expected a new or empty "
             "directory, or the output of an earlier batch"
         )
 

@@ -2,7 +2,8 @@
 
 Shapes go through the ``regions`` package. What DS9 has no place for is in tags, such as
 ``tag={group 12}``; the comment is the text where braces allow it. Numbers that DS9's decimals
-would change are kept in a tag too, and count as long as nobody has moved the shape.
+would change are kept in a tag too, and count as long as nobody has moved the shape. The text itself
+is read by `Ds9Text`: ``regions`` alone misreads or takes 18 of 24 inputs that are refused here.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import json
 import math
 import re
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
@@ -24,18 +25,22 @@ from regions import (
     EllipsePixelRegion,
     PixCoord,
     PointPixelRegion,
+    PolygonPixelRegion,
     RectanglePixelRegion,
     Regions,
 )
 
-from showermask.convert.context import Context
 from showermask.convert.ds9text import HEADER, LARGEST, Ds9Text
-from showermask.entry import Status
+from showermask.convert.format import Content, Converted, Format, read_text, write_text
+from showermask.convert.options import ConvertOptions
 from showermask.exceptions import ConvertError, EntryError
-from showermask.pixels import PixelRegion, ranges_of
-from showermask.regionfile import RegionFile, regions_of_tree
+from showermask.regionfile.badpixels import BadPixels, ranges_of
+from showermask.regionfile.content import SECTIONS, RegionFile
+from showermask.regionfile.entry import Status
+from showermask.regionfile.reader import regions_of_tree
+from showermask.regionfile.strictyaml import MAX_PROBLEMS
 
-__all__ = ["read_ds9", "write_ds9"]
+__all__ = ["FORMAT", "read_ds9", "write_ds9"]
 
 _COLOURS = {"accepted": "green", "candidate": "yellow", "rejected": "red"}
 _TAGGED = ("integration", "group", "last_group", "status", "flags", "source", "score", "comment")
@@ -47,63 +52,70 @@ _LARGEST = 10  # times the frame
 _NUMBER = re.compile(r"[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?", re.ASCII)
 
 
-def write_ds9(regions: RegionFile) -> str:
+def write_ds9(region_file: RegionFile) -> str:
     """Return a region file as DS9 regions, in image coordinates.
 
-    Parameters
-    ----------
-    regions : RegionFile
-        The region file. Masks in files, and whole columns and rows, are kept in comment lines.
-
-    Returns
-    -------
-    str
-        The DS9 region file, ASCII.
-
-    Raises
-    ------
-    ConvertError
-        When DS9 can't hold a shape.
+    Masks in files, and whole columns and rows, are kept in comment lines.
     """
-    tree = regions.to_tree()
-    header = {key: value for key, value in tree.items() if key not in ("showers", "pixels")}
+    tree = region_file.to_tree()
+    header = {key: value for key, value in tree.items() if key not in SECTIONS}
     lines = ["# Region file format: DS9", HEADER + json.dumps(header), "image"]
-    for position, shower in enumerate(regions.showers):
-        line = _drawn(
-            EllipsePixelRegion(
-                PixCoord(shower.x, shower.y), 2 * shower.a, 2 * shower.b, shower.theta * units.deg
-            )
-        )
-        exact = [getattr(shower, name) for name in _GEOMETRY]
-        if max(map(abs, exact)) > LARGEST / 2:
-            raise ConvertError(
-                f"showers[{position}]: {shower.place} has numbers beyond {LARGEST / 2:g}, which "
-                "are not read back from DS9"
-            )
+    for entry in region_file.entries:
         try:
-            (shape,) = _parsed(line)
-            found = [_shower_geometry(shape)[name] for name in _GEOMETRY]
+            drawn = _DRAWN[entry.SECTION](entry)
         except (ConvertError, ValueError) as error:
             raise ConvertError(
-                f"showers[{position}]: {shower.place} can't be written for DS9 ({error})"
+                f"{region_file.key_of(entry)}: {entry.location} can't be written for DS9 ({error})"
             ) from error
-        extra = [] if found == exact else ["exact " + " ".join(map(repr, exact))]
-        lines.append(line + _properties(shower.to_mapping(), extra))
-    for region in regions.pixels:
-        box = _box(region)
-        if box is None:
-            lines.append(HEADER + json.dumps({"pixels": region.to_mapping()}))
+        if drawn is None:
+            lines.append(HEADER + json.dumps({entry.SECTION: entry.to_mapping()}))
         else:
-            lines.append(_drawn(box) + _properties(region.to_mapping(), ["pixels"]))
+            line, extra = drawn
+            lines.append(line + _properties(entry.to_mapping(), extra))
     return "\n".join(lines) + "\n"
 
 
-def _drawn(shape: Any) -> str:
+def _line(shape: Any) -> str:
     text: str = Regions([shape]).serialize(format="ds9", precision=_DECIMALS)
     return text.strip().splitlines()[-1].strip()
 
 
-def _box(region: PixelRegion) -> RectanglePixelRegion | None:
+def _drawn_exactly(shape: Any, exact: list[float]) -> tuple[str, list[str]]:
+    """Return the line of a shape, and its numbers as a tag where DS9's decimals change them."""
+    if max(map(abs, exact)) > LARGEST / 2:
+        raise ConvertError(f"numbers beyond {LARGEST / 2:g} are not read back")
+    line = _line(shape)
+    (read,) = _parsed(line)
+    is_kept = _numbers_of(read) == exact
+    return line, [] if is_kept else ["exact " + " ".join(map(repr, exact))]
+
+
+def _draw_shower(shower: Any) -> tuple[str, list[str]]:
+    shape = EllipsePixelRegion(
+        PixCoord(shower.x, shower.y), 2 * shower.a, 2 * shower.b, shower.theta * units.deg
+    )
+    return _drawn_exactly(shape, [getattr(shower, name) for name in _GEOMETRY])
+
+
+def _draw_polygon(polygon: Any) -> tuple[str, list[str]]:
+    corners = polygon.outline()
+    shape = PolygonPixelRegion(PixCoord(corners[:, 0], corners[:, 1]))
+    return _drawn_exactly(shape, corners.ravel().tolist())
+
+
+def _draw_pixels(region: Any) -> tuple[str, list[str]] | None:
+    box = _box(region)
+    return None if box is None else (_line(box), ["pixels"])
+
+
+_DRAWN: Mapping[str, Callable[[Any], tuple[str, list[str]] | None]] = {
+    "showers": _draw_shower,
+    "pixels": _draw_pixels,
+    "polygons": _draw_polygon,
+}
+
+
+def _box(region: BadPixels) -> RectanglePixelRegion | None:
     """Return the rectangle of a pixel region; None where it has none."""
     ends = []
     for value in (region.x, region.y):
@@ -139,44 +151,27 @@ def _is_plain(text: str) -> bool:
     )
 
 
-def read_ds9(text: str, path: Path, context: Context) -> RegionFile:
-    """Read DS9 regions in image coordinates.
+def read_ds9(text: str, path: Path, options: ConvertOptions) -> RegionFile:
+    """Read DS9 regions in image coordinates; raise `ConvertError` with all that can't be read.
 
-    Ellipses and circles become showers, all other shapes pixels.
-
-    Parameters
-    ----------
-    text : str
-        The DS9 region file.
-    path : `~pathlib.Path`
-        Where it is from: for messages, and where mask files are seen from.
-    context : Context
-        Integration and groups of shapes that have no tags; the frame, for polygons and annuli.
-
-    Returns
-    -------
-    RegionFile
-        The regions.
-
-    Raises
-    ------
-    ConvertError
-        When anything can't be converted, with all of that; nothing is left out silently.
+    Ellipses and circles become showers, polygons with a group polygons, all other shapes pixels.
     """
     source = Ds9Text(text)
-    showers: list[dict[str, Any]] = []
-    pixels = source.pixels  # the text adds to it too, in its order
+    entries: dict[str, list[dict[str, Any]]] = {name: [] for name in SECTIONS}
+    entries["pixels"] = source.pixels  # the text adds to it too, in its order
     for number, line in source.shapes():
         try:
             (shape,) = _parsed(line)
-            _convert(shape, _said(shape, line), context, showers, pixels, path)
+            _convert(shape, _said(shape, line), options, entries, path)
         except (ConvertError, EntryError) as error:
             source.problems += [f"line {number}: {problem}" for problem in error.problems]
-    ConvertError.raise_if([f"{path}: {problem}" for problem in source.problems])
-    tree = {**context.empty().to_tree(), **source.header, "showers": showers}
+        if len(source.problems) > MAX_PROBLEMS:
+            source.problems[MAX_PROBLEMS:] = ["… and more problems"]
+            break
+    ConvertError.check_none([f"{path}: {problem}" for problem in source.problems])
+    tree = {**options.empty().to_tree(), **source.header}
+    tree |= {name: listed for name, listed in entries.items() if listed or name == "showers"}
     tree.pop("format")
-    if pixels:
-        tree["pixels"] = pixels
     return regions_of_tree(tree, path)
 
 
@@ -197,36 +192,43 @@ def _parsed(line: str) -> list[Any]:
 def _convert(
     shape: Any,
     said: dict[str, Any],
-    context: Context,
-    showers: list[dict[str, Any]],
-    pixels: list[dict[str, Any]],
+    options: ConvertOptions,
+    entries: dict[str, list[dict[str, Any]]],
     path: Path,
 ) -> None:
     """Add the entry that a shape means."""
     exact = said.pop("exact", None)
     is_ours = said.pop("pixels", None) is not None
-    times: dict[str, Any] = {k: v for k, v in context.times.items() if k not in said}
-    if isinstance(shape, EllipsePixelRegion | CirclePixelRegion):
-        geometry = _shower_geometry(shape)
-        if exact is not None and all(
-            math.isclose(geometry[name], exact[name], abs_tol=_CLOSE) for name in _GEOMETRY
+    times: dict[str, Any] = {k: v for k, v in options.times.items() if k not in said}
+    is_ellipse = isinstance(shape, EllipsePixelRegion | CirclePixelRegion)
+    is_polygon = isinstance(shape, PolygonPixelRegion) and "group" in {**times, **said}
+    if is_ellipse or is_polygon:
+        numbers = _numbers_of(shape)
+        if (
+            exact is not None
+            and len(exact) == len(numbers)
+            and np.allclose(numbers, exact, rtol=1e-9, atol=_CLOSE)
         ):
-            geometry = exact
+            numbers = exact
         missing = [name for name in ("integration", "group") if name not in {**times, **said}]
         if missing:
             raise ConvertError(
                 f"has no {' and '.join(missing)}; give "
                 f"{' and '.join(f'--{name}' for name in missing)}, or tags such as tag={{group 12}}"
             )
-        showers.append({**times, **geometry, **said})
+        if is_ellipse:
+            geometry: dict[str, Any] = dict(zip(_GEOMETRY, numbers, strict=True))
+        else:
+            geometry = {"vertices": [numbers[i : i + 2] for i in range(0, len(numbers), 2)]}
+        entries["showers" if is_ellipse else "polygons"].append({**times, **geometry, **said})
         return
-    place = _rectangle(shape)
-    if place is not None:
-        pixels.append({**place, **({} if is_ours else times), **said})
+    ranges = _rectangle(shape)
+    if ranges is not None:
+        entries["pixels"].append({**ranges, **({} if is_ours else times), **said})
         return
-    frame = context.need_frame(path, f"{type(shape).__name__} becomes pixels")
-    found = (PixelRegion(x=x, y=y, **times, **said) for x, y in ranges_of(_mask(shape, frame)))
-    pixels.extend(region.to_mapping() for region in found)
+    image_shape = options.image_shape_for(path, f"{type(shape).__name__} becomes pixels")
+    found = (BadPixels(x=x, y=y, **times, **said) for x, y in ranges_of(_mask(shape, image_shape)))
+    entries["pixels"].extend(region.to_mapping() for region in found)
 
 
 def _said(shape: Any, line: str) -> dict[str, Any]:
@@ -267,9 +269,11 @@ def _numbers(values: list[str]) -> list[float] | None:
     return [float(value) for value in values] if all(map(_NUMBER.fullmatch, values)) else None
 
 
-def _exact(values: list[str]) -> dict[str, float] | None:
+def _exact(values: list[str]) -> list[float] | None:
+    """Return the numbers of an ellipse, or of the corners of a polygon."""
     numbers = _numbers(values) or []
-    return dict(zip(_GEOMETRY, numbers, strict=True)) if len(numbers) == len(_GEOMETRY) else None
+    is_polygon = len(numbers) >= 6 and len(numbers) % 2 == 0
+    return numbers if len(numbers) == len(_GEOMETRY) or is_polygon else None
 
 
 def _score(values: list[str]) -> float | None:
@@ -292,14 +296,18 @@ _TAGS: dict[str, Callable[[list[str]], Any]] = {
 }
 
 
-def _shower_geometry(shape: EllipsePixelRegion | CirclePixelRegion) -> dict[str, float]:
+def _numbers_of(shape: Any) -> list[float]:
+    """Return x, y, a, b and theta of an ellipse or circle, x and y of all corners of a polygon."""
+    if isinstance(shape, PolygonPixelRegion):
+        corners = np.stack([shape.vertices.x, shape.vertices.y], axis=1)
+        return [float(value) for value in corners.ravel()]
     if isinstance(shape, CirclePixelRegion):
         a = b = float(shape.radius)
         theta = 0.0
     else:
         a, b = float(shape.width) / 2, float(shape.height) / 2
         theta = float(shape.angle.to_value(units.deg))
-    return {"x": float(shape.center.x), "y": float(shape.center.y), "a": a, "b": b, "theta": theta}
+    return [float(shape.center.x), float(shape.center.y), a, b, theta]
 
 
 def _rectangle(shape: Any) -> dict[str, Any] | None:
@@ -323,12 +331,30 @@ def _rectangle(shape: Any) -> dict[str, Any] | None:
     return place
 
 
-def _mask(shape: Any, frame: tuple[int, int]) -> NDArray[np.bool_]:
+def _mask(shape: Any, image_shape: tuple[int, int]) -> NDArray[np.bool_]:
     height, width = shape.bounding_box.shape
-    if max(height, width) > _LARGEST * max(frame):
-        raise ConvertError(f"is {width} × {height} pixels large, the frame {frame[1]} × {frame[0]}")
-    image = shape.to_mask(mode="center").to_image(frame)
+    if max(height, width) > _LARGEST * max(image_shape):
+        raise ConvertError(
+            f"is {width} × {height} pixels large, the frame {image_shape[1]} × {image_shape[0]}"
+        )
+    image = shape.to_mask(mode="center").to_image(image_shape)
     if image is None or not image.any():
         raise ConvertError("has no pixel of the frame inside")
     mask: NDArray[np.bool_] = image > 0
     return mask
+
+
+def _read(source: Path, options: ConvertOptions) -> Content:
+    return Content(read_ds9(read_text(source), source, options))
+
+
+def _write(region_file: RegionFile, output: Path, _: ConvertOptions) -> Converted:
+    try:
+        text = write_ds9(region_file)
+    except ConvertError as error:
+        raise ConvertError(*(f"{output}: {problem}" for problem in error.problems)) from error
+    write_text(output, text)
+    return Converted.of(region_file, output)
+
+
+FORMAT = Format("ds9", (".reg",), _read, _write)

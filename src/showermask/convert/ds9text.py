@@ -38,22 +38,7 @@ _SHAPE = re.compile(r"([-+!]?)\s*([A-Za-z]\w*)\s*\(?([^()#]*)\)?\s*(#.*)?$", re.
 
 
 class Ds9Text:
-    """The text of a DS9 region file.
-
-    Parameters
-    ----------
-    text : str
-        The text.
-
-    Attributes
-    ----------
-    header : dict
-        What a region file says of its exposure, from comment lines of ours.
-    pixels : list of dict
-        Entries that have no shape in DS9, likewise.
-    problems : list of str
-        What can't be converted, each with its line.
-    """
+    """The text of a DS9 region file."""
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -63,13 +48,7 @@ class Ds9Text:
         self._has_frame = False
 
     def shapes(self) -> Iterator[tuple[int, str]]:
-        """Yield the shapes in image coordinates, each with its line; fill the attributes.
-
-        Yields
-        ------
-        tuple
-            Number of the line, and the shape with its properties.
-        """
+        """Yield the shapes in image coordinates, each with its line; fill the attributes."""
         for number, line in enumerate(self.text.split("\n"), 1):
             if line.startswith(HEADER):
                 self._read_header(number, line)

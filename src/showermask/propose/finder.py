@@ -8,15 +8,16 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from showermask.ellipse import Ellipse
-from showermask.propose.differences import Frames
-from showermask.propose.drifts import read_course
-from showermask.propose.extent import best_last_group
-from showermask.propose.filters import TimeFilters, make_filters
+from showermask.glow.common_mode import read_typical_ramp
+from showermask.glow.differences import Images
+from showermask.glow.light_curve import TimeFilters, make_filters
+from showermask.propose.detect import Peak, find_peaks
+from showermask.propose.duration import best_last_group
+from showermask.propose.measure import LARGEST, Glow, measure_glow
 from showermask.propose.residuals import BIN, Residuals, read_residuals
-from showermask.propose.search import Peak, find_peaks
-from showermask.propose.shape import LARGEST, Glow, measure_glow
-from showermask.shower import PROPOSED, Shower, Status
+from showermask.regionfile.ellipse import Ellipse
+from showermask.regionfile.entry import Status
+from showermask.regionfile.shower import PROPOSED, Shower
 
 __all__ = ["MIN_GROUPS", "THRESHOLD", "find_candidates"]
 
@@ -48,39 +49,20 @@ _APART = 4
 
 
 def find_candidates(
-    frames: Frames,
-    frame: tuple[int, int],
+    images: Images,
+    image_shape: tuple[int, int],
     *,
     group_time: float,
     integrations: range | None = None,
     threshold: float = THRESHOLD,
 ) -> Iterator[Shower]:
-    """Find glows in a ramp that no one has told of.
-
-    Parameters
-    ----------
-    frames : Frames
-        The exposure; read integration by integration.
-    frame : tuple of int
-        Rows and columns.
-    group_time : float
-        Time between groups in s.
-    integrations : range, optional
-        Integrations to look at; all without it.
-    threshold : float, optional
-        Signal-to-noise ratio from which on a glow is proposed.
-
-    Yields
-    ------
-    Shower
-        Candidates with a score, the strongest of each integration first.
-    """
-    nints, ngroups = frames.nframes
+    """Find glows in a ramp that no one has told of."""
+    nints, ngroups = images.stack_shape
     if ngroups < MIN_GROUPS:
         return
-    course = read_course(frames, frame)
+    typical_ramp = read_typical_ramp(images, image_shape)
     for integration in range(nints) if integrations is None else integrations:
-        residuals = read_residuals(frames, integration, frame, course)
+        residuals = read_residuals(images, integration, image_shape, typical_ramp)
         yield from _of_integration(residuals, integration, group_time, threshold)
 
 
@@ -103,12 +85,12 @@ def _of_integration(
         smallest = _LATENT if _is_early(onset, valid) else _HIT
         if max(glow.ellipse.a, glow.ellipse.b) < smallest:
             continue
-        if not _is_believed(glow, min(threshold, THRESHOLD), residuals.frame):
+        if not _is_believed(glow, min(threshold, THRESHOLD), residuals.image_shape):
             continue
         found.append((glow, onset))
         _blank(residuals, glow)
     # A higher threshold takes some of what is found with the usual one, and finds nothing else.
-    believed = [glow for glow, _ in found if _is_believed(glow, threshold, residuals.frame)]
+    believed = [glow for glow, _ in found if _is_believed(glow, threshold, residuals.image_shape)]
     for glow in sorted(believed, key=lambda glow: -glow.significance):
         yield _shower(glow, integration, filters, correlation, valid)
 
@@ -118,14 +100,14 @@ def _is_early(onset: int, valid: NDArray[np.bool_]) -> bool:
     return bool(onset <= np.flatnonzero(valid)[0])
 
 
-def _is_believed(glow: Glow, threshold: float, frame: tuple[int, int]) -> bool:
+def _is_believed(glow: Glow, threshold: float, image_shape: tuple[int, int]) -> bool:
     """Tell a glow from what only looks like one."""
     a, b = glow.ellipse.a, glow.ellipse.b
     if glow.compactness > _MOST_COMPACT or glow.blind > _MOST_BLIND:
         return False
     if min(a, b) < _THINNEST * max(a, b):
         return False
-    if max(a, b) >= LARGEST or math.pi * a * b > _LARGEST_PART * frame[0] * frame[1]:
+    if max(a, b) >= LARGEST or math.pi * a * b > _LARGEST_PART * image_shape[0] * image_shape[1]:
         return False
     # There are more places for something small, and more of what stands out there is chance.
     needed = threshold * max(1.0, (_COMMON_AREA / (math.pi * a * b)) ** _AREA_POWER)
@@ -151,7 +133,7 @@ def _blank(residuals: Residuals, glow: Glow) -> None:
     """Take a glow and its surroundings out of the residuals, so that it is not found again."""
     e = glow.ellipse
     grown = Ellipse(x=e.x, y=e.y, a=_BLANKED * e.a, b=_BLANKED * e.b, theta=e.theta)
-    rows, columns = grown.box(residuals.frame)
+    rows, columns = grown.box(residuals.image_shape)
     ny, nx = residuals.brightness.shape
     box = (
         slice(rows.start // BIN, min(ny, -(-rows.stop // BIN))),

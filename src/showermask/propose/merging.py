@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from showermask.regionfile import RegionFile
-from showermask.shower import PROPOSED, Shower, Status
+from showermask.regionfile.content import RegionFile
+from showermask.regionfile.entry import Status
+from showermask.regionfile.shower import PROPOSED, Shower
 
 __all__ = ["Merged", "is_same", "merge_candidates"]
 
@@ -18,20 +19,13 @@ _AREAS = 9.0
 
 @dataclass(frozen=True, kw_only=True)
 class Merged:
-    """What became of a region file.
+    """The result of merging candidates into a region file."""
 
-    Parameters
-    ----------
-    regions : RegionFile
-        The file as it should be.
-    new : int
-        Number of candidates that no entry was known for.
-    gone : int
-        Number of candidates of an earlier run that are not found any more.
-    """
-
+    #: The file as it should be.
     regions: RegionFile
+    #: Number of candidates that no entry was known for.
     new: int
+    #: Number of candidates of an earlier run that are not found any more.
     gone: int
 
 
@@ -43,20 +37,6 @@ def merge_candidates(
     No entry is changed, and entries that a person has accepted, rejected, drawn, corrected on the
     review page or commented on stay. Candidates of an earlier run that are not found any more go;
     what is found and not in the file comes last.
-
-    Parameters
-    ----------
-    regions : RegionFile
-        The file as it is.
-    found : sequence of Shower
-        Candidates of all integrations.
-    group_time : float, optional
-        Time between groups in s.
-
-    Returns
-    -------
-    Merged
-        The file as it should be, and what is new and gone.
     """
     kept = []
     known: set[int] = set()
@@ -67,28 +47,14 @@ def merge_candidates(
             known |= same
     new = [shower for i, shower in enumerate(found) if i not in known]
     return Merged(
-        regions=replace(regions, showers=(*kept, *new)),
+        regions=regions.with_section("showers", (*kept, *new)),
         new=len(new),
         gone=len(regions.showers) - len(kept),
     )
 
 
 def is_same(one: Shower, other: Shower, *, group_time: float | None = None) -> bool:
-    """Tell whether two entries mean the same shower.
-
-    Parameters
-    ----------
-    one, other : Shower
-        The entries.
-    group_time : float, optional
-        Time between groups in s.
-
-    Returns
-    -------
-    bool
-        Whether they begin together, and the centre of either lies in the other, which is not so
-        much larger that it must be something else.
-    """
+    """Tell whether two entries mean the same shower."""
     late = max(_GROUPS, _SECONDS / group_time) if group_time else _GROUPS
     areas = sorted((one.a * one.b, other.a * other.b))
     return (

@@ -13,23 +13,25 @@ from astropy.io import fits
 from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation
 
-from showermask.entry import Status, is_whole
 from showermask.exceptions import ExposureError, ShowermaskError
-from showermask.exposure import Exposure, Product
-from showermask.flagging import footprints, masked_pixels
-from showermask.frames import FrameReader
-from showermask.maskfile import write_mask
+from showermask.exposure.dq import SATURATED
+from showermask.exposure.images import ImageReader
+from showermask.exposure.product import Exposure
+from showermask.masking.footprint import find_footprints, masked_pixels
 from showermask.messages import counted
-from showermask.pixels import MaskImage, PixelRegion, ranges_of
-from showermask.regionfile import read_regions_for, write_regions
+from showermask.regionfile.badpixels import BadPixels, MaskImage, ranges_of
+from showermask.regionfile.entry import Status
+from showermask.regionfile.lookup import WorkItem
+from showermask.regionfile.maskfile import write_mask
+from showermask.regionfile.reader import read_regions_for
+from showermask.regionfile.writer import write_regions
 
-__all__ = ["FLAGS", "Persistence", "Rules", "propose_persistence", "saturated_pixels"]
+__all__ = ["FLAGS", "Persistence", "PersistenceOptions", "propose_persistence", "saturated_pixels"]
 
 #: What persistence is flagged with; PERSISTENCE where the plane knows it.
 FLAGS = ("DO_NOT_USE", "PERSISTENCE")
 
 _SOURCE = "persistence"
-_SATURATED = 2
 _SECONDS_OF_A_DAY = 86400.0
 _CORNER = ("SUBSTRT2", "SUBSTRT1")  # row, column
 _LAST_DAY = 1e6  # MJD
@@ -46,53 +48,35 @@ _SOURCE_KEY = "SRC"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rules:
-    """Which pixels leave persistence, and for how long.
+class PersistenceOptions:
+    """Options: the pixels that leave persistence, and for how long."""
 
-    Parameters
-    ----------
-    unsaturated_groups : int
-        A pixel counts that has at least one saturated group in an integration, and at most so many
-        that are not; and fewer than half of its groups, which is what counts in short ramps.
-    grow : int
-        Pixels to grow the saturated ones by, on each side.
-    time_limit : float or None
-        Seconds from the end of an exposure to the start of a later one within which it matters.
-    status : Status
-        Of the entries.
-    """
-
+    #: A pixel counts that has at least one saturated group in an integration, and at most so many
+    #: that are not; and fewer than half of its groups, which is what counts in short ramps.
     unsaturated_groups: int = 3
+    #: Pixels to grow the saturated ones by, on each side.
     grow: int = 0
+    #: Seconds from the end of an exposure to the start of a later one within which it matters.
     time_limit: float | None = None
+    #: Of the entries.
     status: Status = Status.ACCEPTED
 
 
 @dataclass(frozen=True, kw_only=True)
 class Persistence:
-    """What became of the region file of an exposure.
+    """The result for the region file of an exposure."""
 
-    Parameters
-    ----------
-    exposure : str
-        Product root.
-    sources : tuple of str
-        The earlier exposures that left something in it.
-    pixels : int
-        Pixels that they left it in.
-    regions : `~pathlib.Path`
-        The region file.
-    gone : int
-        Entries of an earlier run that do not hold any more, and were taken out.
-    is_written : bool
-        Whether it was written; it is not where there is nothing new.
-    """
-
+    #: Product root.
     exposure: str
+    #: The earlier exposures that left something in it.
     sources: tuple[str, ...]
+    #: Pixels that they left it in.
     pixels: int
+    #: The region file.
     regions: Path
+    #: Entries of an earlier run that do not hold any more, and were taken out.
     gone: int
+    #: Whether it was written; it is not where there is nothing new.
     is_written: bool
 
     def describe(self) -> str:
@@ -130,7 +114,7 @@ class _Taken:
         """Rows and columns of the detector that the exposure covers."""
         rows, columns = (
             slice(first, first + size)
-            for first, size in zip(self.corner, self.exposure.frame, strict=True)
+            for first, size in zip(self.corner, self.exposure.image_shape, strict=True)
         )
         return rows, columns
 
@@ -176,29 +160,14 @@ class _Detector:
 
 
 def propose_persistence(
-    work: Iterable[tuple[Path, Path]], rules: Rules
+    work: Iterable[WorkItem], options: PersistenceOptions
 ) -> tuple[list[Persistence], list[str]]:
-    """Write what saturated in each exposure into the region files of the later ones.
-
-    Parameters
-    ----------
-    work : iterable of tuple of `~pathlib.Path`
-        Ramps of any detectors and filters, in any order, each with its region file.
-    rules : Rules
-        Which pixels count.
-
-    Returns
-    -------
-    done : list of Persistence
-        One for each exposure, in order of time.
-    problems : list of str
-        What is wrong with some of them; they leave nothing and get nothing.
-    """
+    """Write what saturated in each exposure into the region files of the later ones."""
     taken: list[_Taken] = []
     problems: list[str] = []
-    for path, regions in work:
+    for item in work:
         try:
-            taken.append(_take(path, regions, rules))
+            taken.append(_take(item.exposure_path, item.region_path, options))
         except ShowermaskError as error:
             problems += error.problems
     done: list[Persistence] = []
@@ -211,7 +180,7 @@ def propose_persistence(
             simultaneous = list(at_once)
             for one in simultaneous:
                 try:
-                    done.append(_propose(one, detector, names, rules))
+                    done.append(_propose(one, detector, names, options))
                 except ShowermaskError as error:
                     problems += error.problems
             for one in simultaneous:
@@ -220,14 +189,14 @@ def propose_persistence(
     return sorted(done, key=lambda result: (start[result.exposure], result.exposure)), problems
 
 
-def _take(path: Path, regions: Path, rules: Rules) -> _Taken:
-    with FrameReader(path) as reader:
+def _take(path: Path, regions: Path, options: PersistenceOptions) -> _Taken:
+    with ImageReader(path) as reader:
         exposure = reader.exposure
-        if exposure.product is not Product.RAMP or exposure.is_raw or not reader.has_flags:
+        if not exposure.is_ramp or exposure.is_raw or not reader.has_flags:
             raise ExposureError(
                 f"{path}: expected a ramp with the flags of the saturation step (_jump, _ramp)"
             )
-        saturated = saturated_pixels(reader, rules)
+        saturated = saturated_pixels(reader, options)
     header = fits.getheader(path)
     detector = header.get("DETECTOR")
     start, end = header.get("EXPSTART"), header.get("EXPEND")
@@ -238,7 +207,9 @@ def _take(path: Path, regions: Path, rules: Rules) -> _Taken:
             problems.append(f"{key} is {day!r}")
     if not problems and end < start:
         problems.append(f"EXPEND is {end}, before EXPSTART")
-    problems += [f"{k} is {v!r}" for k, v in zip(_CORNER, corner, strict=True) if not is_whole(v)]
+    problems += [
+        f"{k} is {v!r}" for k, v in zip(_CORNER, corner, strict=True) if type(v) is not int
+    ]
     if problems:
         raise ExposureError(
             f"{path}: {'; '.join(problems)}: expected what says when (MJD) and where on the "
@@ -257,14 +228,14 @@ def _take(path: Path, regions: Path, rules: Rules) -> _Taken:
     )
 
 
-def saturated_pixels(reader: FrameReader, rules: Rules) -> NDArray[np.bool_]:
+def saturated_pixels(reader: ImageReader, options: PersistenceOptions) -> NDArray[np.bool_]:
     """Find the pixels of a ramp that saturate for most of an integration.
 
     Parameters
     ----------
-    reader : FrameReader
+    reader : ImageReader
         The ramp.
-    rules : Rules
+    options : Rules
         Which pixels count.
 
     Returns
@@ -272,28 +243,30 @@ def saturated_pixels(reader: FrameReader, rules: Rules) -> NDArray[np.bool_]:
     `numpy.ndarray`
         ``(ny, nx)`` bool: those of any integration, grown.
     """
-    nints, ngroups = reader.nframes
-    most = min(rules.unsaturated_groups, (ngroups - 1) // 2)
-    found = np.zeros(reader.exposure.frame, bool)
+    nints, ngroups = reader.stack_shape
+    most = min(options.unsaturated_groups, (ngroups - 1) // 2)
+    found = np.zeros(reader.exposure.image_shape, bool)
     for integration in range(nints):
         count = np.zeros(found.shape, np.int32)
         for group in range(ngroups):
-            count += (reader.dq(integration, group) & _SATURATED) > 0
+            count += (reader.dq(integration, group) & SATURATED) > 0
         found |= (count >= 1) & (ngroups - count <= most)
-    if rules.grow:
-        found = binary_dilation(found, np.ones((3, 3), bool), iterations=rules.grow)
+    if options.grow:
+        found = binary_dilation(found, np.ones((3, 3), bool), iterations=options.grow)
     return found
 
 
-def _propose(one: _Taken, detector: _Detector, looked_at: set[str], rules: Rules) -> Persistence:
+def _propose(
+    one: _Taken, detector: _Detector, looked_at: set[str], options: PersistenceOptions
+) -> Persistence:
     before = read_regions_for(one.regions, one.exposure)
-    seen = detector.seen_by(one, rules.time_limit)
-    kept, found = _merged(before.pixels, seen, one, detector, looked_at, rules)
+    seen = detector.seen_by(one, options.time_limit)
+    kept, found = _merged(before.pixels, seen, one, detector, looked_at, options)
     mask = next((entry for entry in found if entry.image is not None), None)
-    after = replace(before, pixels=(*kept, *found), path=None, sha256=None)
+    after = before.with_section("pixels", (*kept, *found)).unread()
     is_new = after != before
     if mask is not None and mask.image is not None:
-        inside = mask.image.of_frame()
+        inside = mask.image.full_image()
         _write_sources(one.regions.parent / str(mask.mask), np.where(inside, seen, _NONE), detector)
     if is_new:
         write_regions(one.regions, after)
@@ -310,29 +283,29 @@ def _propose(one: _Taken, detector: _Detector, looked_at: set[str], rules: Rules
 
 
 def _merged(
-    pixels: Sequence[PixelRegion],
+    pixels: Sequence[BadPixels],
     seen: NDArray[np.int32],
     one: _Taken,
     detector: _Detector,
     looked_at: set[str],
-    rules: Rules,
-) -> tuple[list[PixelRegion], list[PixelRegion]]:
+    options: PersistenceOptions,
+) -> tuple[list[BadPixels], list[BadPixels]]:
     """Return the entries of a region file that stay, and those that are new.
 
     An entry of an earlier run stays as it is where it still holds, where somebody has said anything
     of it, or where its sources were not looked at; its pixels are not proposed again.
     """
-    frame = one.exposure.frame
+    image_shape = one.exposure.image_shape
     left = seen.copy()
     stays = {
-        id(region): not _is_untouched(region, rules)
+        id(region): not _is_untouched(region, options)
         or not _sources_of(region, one.regions.parent) <= looked_at
         for region in pixels
     }
     for region in pixels:
         if stays[id(region)] and region.source == _SOURCE:
-            left[masked_pixels(footprints([region], frame), frame)] = _NONE
-    wanted = _entries(left, one, detector, rules)
+            left[masked_pixels(find_footprints([region], image_shape), image_shape)] = _NONE
+    wanted = _entries(left, one, detector, options)
     kept = []
     for region in pixels:
         same = [entry for entry in wanted if _is_same(entry, region)]
@@ -346,12 +319,12 @@ def _merged(
 
 
 def _entries(
-    seen: NDArray[np.int32], one: _Taken, detector: _Detector, rules: Rules
-) -> list[PixelRegion]:
+    seen: NDArray[np.int32], one: _Taken, detector: _Detector, options: PersistenceOptions
+) -> list[BadPixels]:
     """Return the entries for the pixels that have a source: ranges, or one mask for many."""
-    found: list[PixelRegion] = []
+    found: list[BadPixels] = []
     numbers = np.unique(seen[seen != _NONE])[::-1]  # the latest source first
-    common = PixelRegion(x=0, y=0, flags=FLAGS, status=rules.status, source=_SOURCE)
+    common = BadPixels(x=0, y=0, flags=FLAGS, status=options.status, source=_SOURCE)
     for number in numbers:
         source = detector.sources[number]
         comment = f"saturated in {source.exposure.name}, {one.seconds_after(source):.0f} s before"
@@ -367,8 +340,8 @@ def _mask_entry(
     numbers: NDArray[np.int32],
     one: _Taken,
     detector: _Detector,
-    common: PixelRegion,
-) -> PixelRegion:
+    common: BadPixels,
+) -> BadPixels:
     seconds = [one.seconds_after(detector.sources[number]) for number in numbers]
     what = counted(len(numbers), "earlier exposure")
     return replace(
@@ -381,30 +354,30 @@ def _mask_entry(
     )
 
 
-def _is_same(wanted: PixelRegion, present: PixelRegion) -> bool:
+def _is_same(wanted: BadPixels, present: BadPixels) -> bool:
     """Tell whether an entry of an earlier run is the one that is wanted."""
     if wanted.image is None or present.image is None:
         return wanted == present
     return replace(wanted, mask=present.mask) == present and np.array_equal(
-        wanted.image.of_frame(), present.image.of_frame()
+        wanted.image.full_image(), present.image.full_image()
     )
 
 
-def _is_untouched(region: PixelRegion, rules: Rules) -> bool:
+def _is_untouched(region: BadPixels, options: PersistenceOptions) -> bool:
     """Tell whether an entry is as a run with these rules has made it."""
-    plain = PixelRegion(
+    plain = BadPixels(
         x=region.x,
         y=region.y,
         mask=region.mask,
         flags=FLAGS,
-        status=rules.status,
+        status=options.status,
         comment=region.comment,
         source=_SOURCE,
     )
     return region == plain and bool(_OUR_COMMENT.fullmatch(region.comment or ""))
 
 
-def _sources_of(region: PixelRegion, folder: Path) -> set[str]:
+def _sources_of(region: BadPixels, folder: Path) -> set[str]:
     """Return the exposures that an entry of an earlier run names, in comment or mask."""
     if region.mask is not None:
         header = fits.getheader(folder / region.mask)

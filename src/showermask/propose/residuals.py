@@ -1,4 +1,4 @@
-"""What is left of a ramp when everything that does not change is taken away.
+"""Residuals: a ramp without everything that does not change.
 
 Differences of groups, less what all integrations do, less the median of each pixel, less what each
 row and frame has in common, less what goes with brightness; flagged samples left out, single
@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter, median_filter
+from scipy.ndimage import gaussian_filter, median_filter, zoom
 
-from showermask.propose.differences import Frames, level_and_noise, read_differences
-from showermask.propose.drifts import LEAST_ROW, common
+from showermask.glow.common_mode import LEAST_ROW, common
+from showermask.glow.differences import Images, level_and_noise, read_differences
 
 __all__ = ["BIN", "Residuals", "read_residuals", "sum_bins"]
 
@@ -52,7 +52,7 @@ class Residuals:
     read_part : `numpy.ndarray`
         Part of the variance of each bin that reading makes, in units of that of a typical bin and 1
         at most, ``(ny / BIN, nx / BIN)``: noise of photons is not correlated in time.
-    frame : tuple of int
+    image_shape : tuple of int
         Rows and columns of the full frame.
     """
 
@@ -60,36 +60,36 @@ class Residuals:
     weights: NDArray[np.float32]
     brightness: NDArray[np.float32]
     read_part: NDArray[np.float32]
-    frame: tuple[int, int]
+    image_shape: tuple[int, int]
 
 
 def read_residuals(
-    frames: Frames,
+    images: Images,
     integration: int,
-    frame: tuple[int, int],
-    course: NDArray[np.float32] | None = None,
+    image_shape: tuple[int, int],
+    typical_ramp: NDArray[np.float32] | None = None,
 ) -> Residuals:
     """Read an integration in strips, and return its residuals.
 
     Parameters
     ----------
-    frames : Frames
+    images : Images
         The exposure.
     integration : int
         Which integration, zero-based.
-    frame : tuple of int
+    image_shape : tuple of int
         Rows and columns.
-    course : `numpy.ndarray`, optional
-        What all integrations do, from `read_course`.
+    typical_ramp : `numpy.ndarray`, optional
+        What all integrations do, from `read_typical_ramp`.
 
     Returns
     -------
     Residuals
         Its residuals.
     """
-    ny, nx = frame
+    ny, nx = image_shape
     height, width = ny // BIN, nx // BIN
-    ndiff = frames.nframes[1] - 1
+    ndiff = images.stack_shape[1] - 1
     values = np.zeros((ndiff, height, width), np.float32)
     weights = np.zeros_like(values)
     level = np.zeros((height, width), np.float32)
@@ -97,9 +97,9 @@ def read_residuals(
     for start in range(0, height * BIN, rows):
         strip = slice(start, min(start + rows, height * BIN))
         here = slice(strip.start // BIN, strip.stop // BIN)
-        differences, is_jump = read_differences(frames, integration, frame, strip)
-        if course is not None:
-            differences -= course[:, strip]
+        differences, is_jump = read_differences(images, integration, image_shape, strip)
+        if typical_ramp is not None:
+            differences -= typical_ramp[:, strip]
         values[:, here], weights[:, here], level[here] = _reduced(differences, is_jump)
     _take_away_background(values, weights)
     brightness = _take_away_brightness(values, weights, level)
@@ -108,7 +108,7 @@ def read_residuals(
         weights=weights,
         brightness=brightness,
         read_part=_read_part(weights),
-        frame=frame,
+        image_shape=image_shape,
     )
 
 
@@ -218,19 +218,10 @@ def _smooth(image: NDArray[np.float32], known: NDArray[np.bool_]) -> NDArray[np.
             inside = image[box][known[box]]
             medians[j, i] = np.median(inside) if inside.size else 0.0
     medians = median_filter(medians, 3, mode="nearest") if min(ny, nx) >= 3 else medians
-    y = np.clip((np.arange(height) + 0.5) * ny / height - 0.5, 0, ny - 1)
-    x = np.clip((np.arange(width) + 0.5) * nx / width - 0.5, 0, nx - 1)
-    smooth: NDArray[np.float32] = _interpolated(_interpolated(medians, y).T, x).T
+    smooth: NDArray[np.float32] = zoom(
+        medians, (height / ny, width / nx), order=1, mode="nearest", grid_mode=True
+    )
     return smooth
-
-
-def _interpolated(values: NDArray[np.float32], places: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Return rows in between those of an array, linearly."""
-    low = np.minimum(places.astype(int), max(0, len(values) - 2))
-    high = np.minimum(low + 1, len(values) - 1)
-    part = (places - low).astype(np.float32)[:, np.newaxis]
-    between: NDArray[np.float32] = values[low] * (1 - part) + values[high] * part
-    return between
 
 
 def _take_away_brightness(

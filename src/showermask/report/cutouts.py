@@ -1,4 +1,4 @@
-"""What surrounds a shower: differences, rates before and after the mask, and flags."""
+"""Cutouts around a shower: differences, rates before and after the mask, and flags."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from showermask.exposure import Product, product_root
+from showermask.exposure.dq import DO_NOT_USE
+from showermask.exposure.images import ImageReader
+from showermask.exposure.names import product_root
 from showermask.files import is_file
-from showermask.flagging import Footprint
-from showermask.frames import FrameReader
-from showermask.slopes import MaskedPlaces, estimate_rate
+from showermask.glow.quicklook import MaskedPlaces, estimate_rate
+from showermask.masking.footprint import Footprint
 
 __all__ = ["Cutout", "RateSource", "cut_out"]
 
-_DO_NOT_USE = 1
 _MARGIN = 0.6  # of the shower's extent, on each side
 _LEAST_MARGIN = 8  # pixels
 _ESTIMATE = "mean of the usable differences"
@@ -62,33 +62,15 @@ class Cutout:
 
 @dataclass(frozen=True, kw_only=True)
 class RateSource:
-    """Where rates of an exposure are on disk.
+    """The rates of an exposure on disk."""
 
-    Parameters
-    ----------
-    before, after : `~pathlib.Path` or None
-        Rateints or rate without and with the mask.
-    """
-
+    #: Rateints or rate without and with the mask.
     before: Path | None = None
     after: Path | None = None
 
     @classmethod
     def near(cls, exposure: Path, output: Path | None) -> RateSource:
-        """Look for rates beside an exposure and in the output of a batch.
-
-        Parameters
-        ----------
-        exposure : `~pathlib.Path`
-            The exposure that was masked.
-        output : `~pathlib.Path` or None
-            Directory of the masked products.
-
-        Returns
-        -------
-        RateSource
-            What was found.
-        """
+        """Look for rates beside an exposure and in the output of a batch."""
         return cls(
             before=_rate_file(exposure, exposure.parent),
             after=None if output is None else _rate_file(exposure, output),
@@ -96,38 +78,21 @@ class RateSource:
 
 
 def cut_out(
-    reader: FrameReader, mark: Footprint, masked: MaskedPlaces, rates: RateSource
+    reader: ImageReader, footprint: Footprint, masked: MaskedPlaces, rates: RateSource
 ) -> Cutout:
-    """Cut out the surroundings of a shower.
-
-    Parameters
-    ----------
-    reader : FrameReader
-        The exposure that was masked, as it was before.
-    mark : Footprint
-        The shower.
-    masked : MaskedPlaces
-        All that is masked in this exposure, this shower included if it is.
-    rates : RateSource
-        Where to find rates; without them they are estimated from the ramp.
-
-    Returns
-    -------
-    Cutout
-        The arrays.
-    """
-    box = _padded(mark, reader.exposure.frame)
-    where = mark.integration
+    """Cut out the surroundings of a shower."""
+    box = _padded(footprint, reader.exposure.image_shape)
+    where = footprint.integration
     # A first group tells little by itself, and is flagged all over.
-    group = mark.groups.start or min(1, mark.ngroups - 1)
+    group = footprint.groups.start or min(1, footprint.ngroups - 1)
     difference, title = _difference(reader, where, group, box)
-    if reader.exposure.product is Product.RAMP:
+    if reader.exposure.is_ramp:
         before = estimate_rate(reader, where, box)
         after = estimate_rate(reader, where, box, masked)
         before_title = after_title = _ESTIMATE
     else:
         before = reader.window(where, 0, box)
-        before[(reader.dq_window(where, 0, box) & _DO_NOT_USE) > 0] = np.nan
+        before[(reader.dq_window(where, 0, box) & DO_NOT_USE) > 0] = np.nan
         lost = masked.bits(where, 0, box) > 0
         after = np.where(lost, np.float32(np.nan), before)
         before_title = after_title = _kind(reader.path)
@@ -145,23 +110,23 @@ def cut_out(
         after=after,
         after_title=after_title,
         dq=dq,
-        dq_title=f"flags, group {group}" if reader.exposure.product is Product.RAMP else "flags",
+        dq_title=f"flags, group {group}" if reader.exposure.is_ramp else "flags",
     )
 
 
-def _padded(mark: Footprint, frame: tuple[int, int]) -> tuple[slice, slice]:
+def _padded(footprint: Footprint, image_shape: tuple[int, int]) -> tuple[slice, slice]:
     """Return the box of a shower with a margin, clipped to the frame."""
     padded = []
-    for part, size in zip(mark.box, frame, strict=True):
+    for part, size in zip(footprint.box, image_shape, strict=True):
         margin = max(_LEAST_MARGIN, round(_MARGIN * (part.stop - part.start) / 2))
         padded.append(slice(max(0, part.start - margin), min(size, part.stop + margin)))
     return padded[0], padded[1]
 
 
 def _difference(
-    reader: FrameReader, integration: int, group: int, box: tuple[slice, slice]
+    reader: ImageReader, integration: int, group: int, box: tuple[slice, slice]
 ) -> tuple[NDArray[np.float32], str]:
-    _, ngroups = reader.nframes
+    _, ngroups = reader.stack_shape
     if ngroups < 2:
         return reader.window(integration, 0, box), "image"
     later = max(group, 1)
@@ -170,10 +135,10 @@ def _difference(
 
 
 def _rate(path: Path, integration: int, box: tuple[slice, slice]) -> NDArray[np.float32]:
-    with FrameReader(path) as reader:
-        which = integration if reader.exposure.product is Product.INTEGRATIONS else 0
+    with ImageReader(path) as reader:
+        which = integration if reader.exposure.product.is_rateints else 0
         rate = reader.window(which, 0, box)
-        rate[(reader.dq_window(which, 0, box) & _DO_NOT_USE) > 0] = np.nan
+        rate[(reader.dq_window(which, 0, box) & DO_NOT_USE) > 0] = np.nan
     return rate
 
 

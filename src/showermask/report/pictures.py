@@ -9,30 +9,39 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Scale", "draw_flags", "draw_image"]
+from showermask.exposure.dq import (
+    COLOURS,
+    DO_NOT_USE,
+    JUMP_DET,
+    MASK_COLOUR,
+    OTHER_COLOUR,
+    SATURATED,
+)
+
+__all__ = ["LEGEND", "Scale", "draw_flags", "draw_image"]
 
 _NO_VALUE = (0.55, 0.55, 0.55, 1.0)
-#: Colours of the flags that matter here, the first that applies.
-_FLAG_COLOURS = {
-    5: (0.85, 0.30, 0.12, 1.0),  # JUMP_DET and DO_NOT_USE: our mask
-    1: (0.16, 0.16, 0.20, 1.0),  # DO_NOT_USE
-    4: (0.96, 0.72, 0.26, 1.0),  # JUMP_DET
-    2: (0.45, 0.30, 0.65, 1.0),  # SATURATED
-}
-_OTHER_FLAGS = (0.78, 0.80, 0.84, 1.0)
 _NO_FLAG = (0.95, 0.95, 0.96, 1.0)
+#: Bits and colour (red, green, blue) of the flags, the first that applies.
+_FLAGS = (
+    (DO_NOT_USE | JUMP_DET, MASK_COLOUR, "JUMP_DET and DO_NOT_USE (the mask)"),
+    (DO_NOT_USE, COLOURS["DO_NOT_USE"], "DO_NOT_USE"),
+    (JUMP_DET, COLOURS["JUMP_DET"], "JUMP_DET"),
+    (SATURATED, COLOURS["SATURATED"], "SATURATED"),
+)
+
+#: Colours of the flags, as in CSS, with their names.
+LEGEND = [
+    *((f"rgb{colour}", name) for _, colour, name in _FLAGS),
+    (f"rgb{OTHER_COLOUR}", "others"),
+]
 
 
 @dataclass(frozen=True)
 class Scale:
-    """The values that the ends of the colour map stand for.
+    """The values that the ends of the colour map stand for."""
 
-    Parameters
-    ----------
-    low, high : float
-        In the units of the image.
-    """
-
+    #: In the units of the image.
     low: float
     high: float
 
@@ -97,11 +106,11 @@ def draw_flags(flags: NDArray[np.unsignedinteger]) -> str:
     str
         A ``data:`` address of a PNG.
     """
-    coloured = np.empty((*flags.shape, 4))
+    coloured = np.ones((*flags.shape, 4))
     coloured[:] = _NO_FLAG
-    coloured[flags > 0] = _OTHER_FLAGS
-    for bits, colour in reversed(_FLAG_COLOURS.items()):
-        coloured[(flags & bits) == bits] = colour
+    coloured[flags > 0, :3] = np.array(OTHER_COLOUR) / 255
+    for bits, colour, _ in reversed(_FLAGS):
+        coloured[(flags & bits) == bits, :3] = np.array(colour) / 255
     return _encoded(coloured)
 
 

@@ -6,20 +6,22 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from showermask.batch.manifest import MANIFEST_NAME, Row, read_manifest
 from showermask.exceptions import OutputError, ShowermaskError
-from showermask.exposure import Exposure, Product, known_flags, product_kind
+from showermask.exposure.images import ImageReader
+from showermask.exposure.names import product_suffix
 from showermask.files import atomic_write
-from showermask.flagging import DEFAULT_FLAGS, bits_of, bits_of_entry, footprints
-from showermask.frames import FrameReader
-from showermask.loss import Loss, time_lost
+from showermask.glow.quicklook import MaskedPlaces
+from showermask.masking.cost import time_lost
+from showermask.masking.footprint import find_footprints
+from showermask.masking.mask import Mask
 from showermask.messages import counted
-from showermask.pixels import PixelRegion
-from showermask.regionfile import RegionFile, read_regions
+from showermask.pipeline.manifest import Record, read_manifest
+from showermask.regionfile.content import RegionFile
+from showermask.regionfile.entry import Entry
+from showermask.regionfile.lookup import MANIFEST_NAME
+from showermask.regionfile.reader import read_regions
 from showermask.report.cutouts import RateSource, cut_out
-from showermask.report.page import EntryReport, ExposureReport, Summary, page
-from showermask.shower import Shower
-from showermask.slopes import MaskedPlaces
+from showermask.report.page import EntryReport, ExposureReport, Summary, draw_figures, page
 
 __all__ = ["report_batch", "report_exposure"]
 
@@ -30,7 +32,7 @@ _LARGEST_PICTURE = 512
 
 @dataclass
 class _Budget:
-    """How many entries may still get pictures."""
+    """The number of entries that may still get pictures."""
 
     left: int
 
@@ -41,156 +43,120 @@ class _Budget:
 
 
 def report_batch(output: Path, target: Path, *, pictures: int) -> None:
-    """Write the report of a batch.
-
-    Parameters
-    ----------
-    output : `~pathlib.Path`
-        Directory of the batch.
-    target : `~pathlib.Path`
-        The page to make or replace.
-    pictures : int
-        How many entries get pictures, some 60 kB each.
-
-    Raises
-    ------
-    OutputError
-        When there is no batch, or the page can't be written.
-    """
-    rows = read_manifest(output)
-    if not rows:
+    """Write the report of the output of a batch; ``pictures`` entries get pictures, 60 kB each."""
+    records = read_manifest(output)
+    if not records:
         raise OutputError(
             f"{output}: has no {MANIFEST_NAME} with exposures, expected the output of "
             "showermask batch"
         )
-    counts = [sum(row.status == status for row in rows.values()) for status in ("done", "failed")]
+    every = list(records.values())
+    done, failed = (sum(r.status == status for r in every) for status in ("done", "failed"))
     summary = Summary(
         title=f"Masked showers: {output.resolve().name}",
-        subtitle=f"{counts[0]} of {counted(len(rows), 'exposure')} done, {counts[1]} failed; "
-        f"{counted(sum(row.showers for row in rows.values()), 'shower')}, "
-        f"{counted(sum(row.regions for row in rows.values()), 'pixel region')}, "
-        f"{counted(sum(row.pixels for row in rows.values()), 'pixel')} in all integrations",
+        subtitle=f"{done} of {counted(len(records), 'exposure')} done, {failed} failed; "
+        f"{counted(sum(record.showers for record in every), 'shower')}, "
+        f"{counted(sum(record.regions for record in every), 'pixel region')}, "
+        f"{counted(sum(record.pixels for record in every), 'pixel')} in all integrations",
     )
     budget = _Budget(pictures)
-    _write(target, summary, (_of_row(rows[root], output, budget) for root in sorted(rows)))
+    _write(target, summary, (_of_record(records[root], output, budget) for root in sorted(records)))
 
 
-def report_exposure(exposure: Path, regions: Path, target: Path, *, pictures: int) -> None:
-    """Write the report of one exposure.
-
-    Parameters
-    ----------
-    exposure : `~pathlib.Path`
-        Ramp, rateints or rate, unmasked.
-    regions : `~pathlib.Path`
-        Its region file.
-    target : `~pathlib.Path`
-        The page to make or replace.
-    pictures : int
-        How many entries get pictures, some 60 kB each.
-
-    Raises
-    ------
-    ShowermaskError
-        When they don't go together, or the page can't be written.
-    """
-    region_file = read_regions(regions)
-    summary = Summary(title=f"Showers of {exposure.name}", subtitle=region_file.name)
-    found = _of_exposure(exposure, region_file, RateSource(), _Budget(pictures))
+def report_exposure(exposure_path: Path, region_path: Path, target: Path, *, pictures: int) -> None:
+    """Write the report of one exposure, as it was before it was masked, and its region file."""
+    region_file = read_regions(region_path)
+    summary = Summary(title=f"Showers of {exposure_path.name}", subtitle=region_file.name)
+    found = _of_exposure(exposure_path, region_file, RateSource(), _Budget(pictures))
     _write(target, summary, iter([found]))
 
 
 def _write(target: Path, summary: Summary, exposures: Iterator[ExposureReport]) -> None:
-    with atomic_write(target) as draft, draft.open("w", encoding="utf-8") as stream:
+    with atomic_write(target) as staged, staged.open("w", encoding="utf-8") as stream:
         stream.writelines(page(summary, exposures))
 
 
-def _of_row(row: Row, output: Path, budget: _Budget) -> ExposureReport:
-    """Return the report of an exposure of a batch; what is gone since is told, not guessed."""
-    notes = [row.error] if row.error else []
-    if row.status == "done":
+def _of_record(record: Record, output: Path, budget: _Budget) -> ExposureReport:
+    """Return the report of an exposure of a batch, and say what is gone since."""
+    notes = [record.error] if record.error else []
+    if record.status == "done":
         try:
-            regions = read_regions(row.region_file)
-            if regions.fingerprint != row.sha256:
-                notes.append(f"{regions.name} has changed since; run the batch again to see it")
+            region_file = read_regions(record.region_file)
+            if region_file.fingerprint != record.sha256:
+                notes.append(f"{region_file.name} has changed since; run the batch again to see it")
             else:
-                path = Path(row.input)
-                return _of_exposure(path, regions, RateSource.near(path, output), budget)
+                path = Path(record.input)
+                return _of_exposure(path, region_file, RateSource.near(path, output), budget)
         except ShowermaskError as error:
             notes += error.problems
         except OSError as error:
             notes.append(f"{error.filename}: can't be read ({error.strerror})")
     return ExposureReport(
-        name=row.exposure,
-        status=row.status,
-        source=product_kind(row.input) or "",
-        region_file=Path(row.region_file).name,
-        counts=(row.showers, row.regions, row.frame_pixels, row.pixels),
-        fraction=row.fraction,
+        name=record.exposure,
+        status=record.status,
+        source=product_suffix(record.input) or "",
+        region_file=Path(record.region_file).name,
+        showers=record.showers,
+        regions=record.regions,
+        pixels=record.frame_pixels,
+        integration_pixels=record.pixels,
+        fraction=record.fraction,
         notes=tuple(notes),
     )
 
 
 def _of_exposure(
-    path: Path, regions: RegionFile, rates: RateSource, budget: _Budget
+    path: Path, region_file: RegionFile, rates: RateSource, budget: _Budget
 ) -> ExposureReport:
-    with FrameReader(path) as reader:
-        exposure = reader.exposure
-        regions.check_fits(exposure)
-        accepted = footprints(regions.accepted, exposure.shape)
-        masked = MaskedPlaces(accepted, [_bits(mark.entry, regions, exposure) for mark in accepted])
+    with ImageReader(path) as reader:
+        mask = Mask.plan(region_file, reader.exposure)
+        masked = MaskedPlaces(mask.footprints)
         reports = [
-            _of_entry(reader, regions, entry, masked, rates, budget) for entry in regions.entries
+            _of_entry(reader, region_file, entry, masked, rates, budget)
+            for entry in region_file.entries
         ]
-    loss = Loss.of_marks(accepted, exposure)
     notes = []
-    if budget.left < 0 and any(report.cutout is None for report in reports):
+    if budget.left < 0 and not all(report.figures for report in reports):
         notes.append("more entries than pictures; give --pictures for more")
+    coverage = mask.coverage
     return ExposureReport(
-        name=exposure.name,
+        name=mask.exposure.name,
         status="done",
-        source=product_kind(path) or path.name,
-        region_file=regions.name,
-        reviewer=regions.reviewer,
-        reviewed=regions.reviewed,
+        source=product_suffix(path) or path.name,
+        region_file=region_file.name,
+        reviewer=region_file.reviewer,
+        reviewed=region_file.reviewed,
         entries=tuple(reports),
-        counts=(loss.showers, loss.regions, loss.pixels, loss.integration_pixels),
-        fraction=loss.fraction,
-        seconds=loss.seconds,
+        showers=coverage.counts["showers"],
+        regions=sum(coverage.counts.values()) - coverage.counts["showers"],
+        pixels=coverage.pixels,
+        integration_pixels=coverage.integration_pixels,
+        fraction=coverage.fraction,
+        seconds=mask.cost.seconds,
         notes=tuple(notes),
     )
 
 
-def _bits(entry: Shower | PixelRegion, regions: RegionFile, exposure: Exposure) -> int:
-    known = known_flags(exposure.product)
-    place = f"{regions.name}: {regions.place(entry)}.flags"
-    bits = bits_of_entry(entry, known, known_flags(Product.IMAGE), place)
-    return bits_of(DEFAULT_FLAGS, known, "flags") if bits is None else bits
-
-
 def _of_entry(
-    reader: FrameReader,
-    regions: RegionFile,
-    entry: Shower | PixelRegion,
+    reader: ImageReader,
+    region_file: RegionFile,
+    entry: Entry,
     masked: MaskedPlaces,
     rates: RateSource,
     budget: _Budget,
 ) -> EntryReport:
     exposure = reader.exposure
-    marks = footprints([entry], exposure.shape)
-    mark = marks[0]
-    place = regions.place(entry)
-    cutout = None
-    is_small = max(part.stop - part.start for part in mark.box) <= _LARGEST_PICTURE
-    if mark.inside.any() and is_small and budget.take():
-        cutout = cut_out(reader, mark, masked, rates)
-    first, last = mark.groups.start, mark.groups.stop - 1
-    is_ramp = exposure.product is Product.RAMP
+    footprint = find_footprints([entry], exposure.shape)[0]
+    is_small = max(part.stop - part.start for part in footprint.box) <= _LARGEST_PICTURE
+    has_pictures = footprint.inside.any() and is_small and budget.take()
+    first, last = footprint.groups.start, footprint.groups.stop - 1
     return EntryReport(
         entry=entry,
-        place=place,
-        pixels=mark.pixels,
-        groups=f"groups {first} to {last}" if is_ramp else "all groups",
-        seconds=time_lost(mark, exposure),
-        cutout=cutout,
+        key=region_file.key_of(entry),
+        pixels=footprint.pixels,
+        groups=f"groups {first} to {last}" if exposure.is_ramp else "all groups",
+        seconds=time_lost(footprint, exposure),
+        figures=draw_figures(entry, cut_out(reader, footprint, masked, rates))
+        if has_pictures
+        else (),
     )

@@ -5,29 +5,14 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from showermask.logs import loggers_at
+from showermask.messages import loggers_at
 
 __all__ = ["apply_regions"]
 
 
-def apply_regions(exposure: Path, regions: Path) -> tuple[Path, list[str]]:
-    """Run the step on an exposure, and save its product beside it.
-
-    Parameters
-    ----------
-    exposure : `~pathlib.Path`
-        The ramp, rateints or rate.
-    regions : `~pathlib.Path`
-        The region file.
-
-    Returns
-    -------
-    product : `~pathlib.Path`
-        What was written.
-    log : list of str
-        What the step said.
-    """
-    from showermask.step import ManualShowerMaskStep
+def apply_regions(exposure_path: Path, region_path: Path) -> tuple[Path, list[str]]:
+    """Run the step on an exposure, and save its product beside it."""
+    from showermask.pipeline.step import ManualShowerMaskStep
 
     lines: list[str] = []
 
@@ -38,8 +23,8 @@ def apply_regions(exposure: Path, regions: Path) -> tuple[Path, list[str]]:
 
     with loggers_at(logging.INFO, ["stpipe.showermask"], Listener(logging.INFO)):
         # An instance, not call(): that would ask CRDS for parameters, which the step has not.
-        step = ManualShowerMaskStep(region_file=str(regions))
+        step = ManualShowerMaskStep(region_file=str(region_path))
         step.save_results = True
-        step.output_dir = str(exposure.parent)
-        step.run(str(exposure))
-    return Path(step.saved_path or exposure), lines
+        step.output_dir = str(exposure_path.parent)
+        step.run(str(exposure_path))
+    return Path(step.saved_path or exposure_path), lines

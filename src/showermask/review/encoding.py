@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["CODE_SCALE", "LINEAR_MADS", "EncodedFrame", "compress", "encode_frame"]
+__all__ = ["CODE_SCALE", "LINEAR_MADS", "EncodedImage", "compress", "encode_image"]
 
 #: Frames travel as 16-bit codes, linear near the median and logarithmic far from it.
 CODE_SCALE = 256
@@ -19,29 +19,23 @@ _STATISTICS_SAMPLE = 100_000
 
 
 @dataclass(frozen=True, kw_only=True)
-class EncodedFrame:
-    """A frame as it travels to the page.
+class EncodedImage:
+    """A frame as it travels to the page."""
 
-    Parameters
-    ----------
-    data : bytes
-        Gzip of the low bytes, then the high bytes, of a uint16 code for each pixel: 0 for NaN, else
-        ``32768 + CODE_SCALE * asinh((value - median) / (LINEAR_MADS * mad))``.
-    median, mad : float
-        Median of the frame, and median absolute deviation from it.
-    """
-
+    #: Gzip of the low bytes, then the high bytes, of a uint16 code for each pixel: 0 for NaN,
+    #: else ``32768 + CODE_SCALE * asinh((value - median) / (LINEAR_MADS * mad))``.
     data: bytes
+    #: Median of the frame, and median absolute deviation from it.
     median: float
     mad: float
 
 
-def encode_frame(frame: NDArray[np.float32]) -> EncodedFrame:
+def encode_image(image: NDArray[np.float32]) -> EncodedImage:
     """Pack a frame for the page.
 
     Parameters
     ----------
-    frame : `numpy.ndarray`
+    image : `numpy.ndarray`
         ``(ny, nx)`` float32.
 
     Returns
@@ -49,9 +43,9 @@ def encode_frame(frame: NDArray[np.float32]) -> EncodedFrame:
     EncodedFrame
         Codes that are exact to a thirty-second of a MAD near the median, and to 0.4 % far from it.
     """
-    finite = np.isfinite(frame)
-    median, mad = _statistics(frame[finite])
-    scaled = np.arcsinh((frame - np.float32(median)) * np.float32(1 / (LINEAR_MADS * mad)))
+    finite = np.isfinite(image)
+    median, mad = _statistics(image[finite])
+    scaled = np.arcsinh((image - np.float32(median)) * np.float32(1 / (LINEAR_MADS * mad)))
     scaled *= CODE_SCALE
     np.rint(scaled, out=scaled)
     np.clip(scaled, -_MAX_CODE, _MAX_CODE, out=scaled)
@@ -59,22 +53,11 @@ def encode_frame(frame: NDArray[np.float32]) -> EncodedFrame:
     scaled[~finite] = 0
     codes = scaled.astype(np.uint16).ravel()
     planes = (codes & 0xFF).astype(np.uint8).tobytes() + (codes >> 8).astype(np.uint8).tobytes()
-    return EncodedFrame(data=compress(planes), median=median, mad=mad)
+    return EncodedImage(data=compress(planes), median=median, mad=mad)
 
 
 def compress(data: bytes) -> bytes:
-    """Gzip bytes in the quickest way that pays: noise has no strings to find.
-
-    Parameters
-    ----------
-    data : bytes
-        What to pack.
-
-    Returns
-    -------
-    bytes
-        It, packed.
-    """
+    """Gzip bytes in the quickest way that pays: noise has no strings to find."""
     packer = zlib.compressobj(1, zlib.DEFLATED, 31, 9, zlib.Z_HUFFMAN_ONLY)
     return packer.compress(data) + packer.flush()
 

@@ -32,55 +32,30 @@ _SKIPPED_TYPES = tuple(  # a paragraph is easier to read than thirty lines
 
 @dataclass(frozen=True, kw_only=True)
 class Detector:
-    """Say which part of the detector the reference files cover, and how it behaves.
+    """Say which part of the detector the reference files cover, and how it behaves."""
 
-    Parameters
-    ----------
-    ny, nx : int
-        Rows and columns of the subarray.
-    xstart, ystart : int
-        One-based detector column and row of the subarray's first pixel (SUBSTRT1, SUBSTRT2).
-    name : str
-        Detector name (DETECTOR).
-    subarray : str
-        Subarray name (SUBARRAY).
-    readpatt : str
-        Readout pattern (READPATT), for the RSCD table.
-    gain : float
-        Gain in electrons per DN.
-    readnoise : float
-        Read noise of a correlated double sample, in DN, as the readnoise reference file has it.
-    has_reference_columns : bool
-        Whether the first and last four columns of the detector, which see no light, are flagged.
-    """
-
+    #: Rows and columns of the subarray.
     ny: int
     nx: int
+    #: One-based detector column and row of the subarray's first pixel (SUBSTRT1, SUBSTRT2).
     xstart: int = 1
     ystart: int = 1
+    #: Detector name (DETECTOR).
     name: str = "MIRIMAGE"
+    #: Subarray name (SUBARRAY).
     subarray: str = "SUB64"
+    #: Readout pattern (READPATT), for the RSCD table.
     readpatt: str = "FASTR1"
+    #: Gain in electrons per DN.
     gain: float = 4.0
+    #: Read noise of a correlated double sample, in DN, as the readnoise reference file has it.
     readnoise: float = 6.0
+    #: Whether the first and last four columns of the detector, which see no light, are flagged.
     has_reference_columns: bool = False
 
 
 def build_cache(directory: Path, detector: Detector) -> Path:
-    """Write a CRDS cache for one subarray.
-
-    Parameters
-    ----------
-    directory : `~pathlib.Path`
-        Where the cache goes; created.
-    detector : Detector
-        What the reference files describe.
-
-    Returns
-    -------
-    `~pathlib.Path`
-        The cache, for ``CRDS_PATH``.
-    """
+    """Write a CRDS cache for one subarray."""
     config = directory / "config" / "jwst"
     mappings = directory / "mappings" / "jwst"
     references = directory / "references" / "jwst" / "miri"
@@ -113,16 +88,6 @@ def cache_environment(cache: Path) -> dict[str, str]:
     """Return the environment variables under which CRDS reads only this cache.
 
     CRDS reads them once: set them before anything imports ``crds``.
-
-    Parameters
-    ----------
-    cache : `~pathlib.Path`
-        A directory made by `build_cache`.
-
-    Returns
-    -------
-    dict of str to str
-        Variables to add to the environment.
     """
     return {
         "CRDS_PATH": str(cache),
@@ -136,13 +101,7 @@ def cache_environment(cache: Path) -> dict[str, str]:
 
 @contextmanager
 def use_cache(cache: Path) -> Iterator[None]:
-    """Let CRDS in this process read ``cache`` for the duration of a ``with`` block.
-
-    Parameters
-    ----------
-    cache : `~pathlib.Path`
-        A directory made by `build_cache`.
-    """
+    """Let CRDS in this process read ``cache`` for the duration of a ``with`` block."""
     with mock.patch.dict(environ, cache_environment(cache)):
         from crds.core.utils import clear_function_caches
 
@@ -220,11 +179,11 @@ def _reference_models(detector: Detector) -> Iterator[tuple[str, Any]]:
     import numpy as np
     from stdatamodels.jwst import datamodels
 
-    frame = (detector.ny, detector.nx)
-    no_flags = np.zeros(frame, np.uint32)
+    image_shape = (detector.ny, detector.nx)
+    no_flags = np.zeros(image_shape, np.uint32)
 
     def flat(value: float) -> Any:
-        return np.full(frame, value, np.float32)
+        return np.full(image_shape, value, np.float32)
 
     yield "gain", _described(datamodels.GainModel(data=flat(detector.gain)), detector)
     yield (
@@ -239,13 +198,24 @@ def _reference_models(detector: Detector) -> Iterator[tuple[str, Any]]:
     straight = np.stack([flat(0.0), flat(1.0)])
     yield "linearity", _described(datamodels.LinearityModel(coeffs=straight, dq=no_flags), detector)
 
-    reset = datamodels.ResetModel(data=np.zeros((1, 4, *frame), np.float32), dq=no_flags)
+    yield from _frame_models(detector)
+
+
+def _frame_models(detector: Detector) -> Iterator[tuple[str, Any]]:
+    """Yield the references that go by group: reset, dark, rscd."""
+    import numpy as np
+    from stdatamodels.jwst import datamodels
+
+    image_shape = (detector.ny, detector.nx)
+    no_flags = np.zeros(image_shape, np.uint32)
+    reset = datamodels.ResetModel(data=np.zeros((1, 4, *image_shape), np.float32), dq=no_flags)
     reset.meta.exposure.nints = 1
     reset.meta.exposure.ngroups = 4
     yield "reset", _described(reset, detector)
 
     dark = datamodels.DarkMIRIModel(
-        data=np.zeros((1, 2, *frame), np.float32), dq=np.zeros((1, 1, *frame), np.uint32)
+        data=np.zeros((1, 2, *image_shape), np.float32),
+        dq=np.zeros((1, 1, *image_shape), np.uint32),
     )
     dark.meta.exposure.nints = 1
     dark.meta.exposure.ngroups = 2

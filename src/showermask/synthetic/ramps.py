@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from showermask.shower import Shower
+from showermask.regionfile.shower import Shower
 
 __all__ = ["Glow", "RampBuilder"]
 
@@ -25,24 +25,16 @@ _DO_NOT_USE = 1
 
 @dataclass(frozen=True, kw_only=True)
 class Glow:
-    """The light of one shower.
+    """The light of one shower."""
 
-    Parameters
-    ----------
-    shower : Shower
-        Where it is, and when it begins.
-    amplitude : float
-        DN in the difference of the first group, at the centre.
-    decay : float
-        Decay time in s.
-    is_flat : bool
-        Whether the glow is as bright at the edge of its ellipse as at the centre, rather than
-        fading to nothing there.
-    """
-
+    #: Where it is, and when it begins.
     shower: Shower
+    #: DN in the difference of the first group, at the centre.
     amplitude: float
+    #: Decay time in s.
     decay: float
+    #: Whether the glow is as bright at the edge of its ellipse as at the centre, rather than
+    #: fading to nothing there.
     is_flat: bool = False
 
     def profile(self, rows: slice, columns: slice) -> NDArray[np.float64]:
@@ -65,38 +57,26 @@ class Glow:
 
 @dataclass(frozen=True, kw_only=True)
 class RampBuilder:
-    """A ramp in the making; each ``add_`` returns a new builder.
+    """A ramp in the making; each ``add_`` returns a new builder."""
 
-    Parameters
-    ----------
-    nints, ngroups, ny, nx : int
-        Shape of the ramp.
-    group_time : float
-        Time between groups in s; MIRI's FASTR1 full frame by default (JDox).
-    rate : float
-        True rate of every pixel in DN/s.
-    pedestal : float
-        Level of the first group in DN, above what the rate gives.
-    gain : float
-        Electrons per DN, for the photon noise.
-    readnoise : float
-        Read noise of one group in DN; 0 for ramps without any noise.
-    seed : int
-        Seed of the noise.
-    glows : tuple of Glow
-        The showers.
-    """
-
+    #: Shape of the ramp.
     nints: int = 1
     ngroups: int
     ny: int
     nx: int
+    #: Time between groups in s; MIRI's FASTR1 full frame by default (JDox).
     group_time: float = 2.775
+    #: True rate of every pixel in DN/s.
     rate: float = 10.0
+    #: Level of the first group in DN, above what the rate gives.
     pedestal: float = 0.0
+    #: Electrons per DN, for the photon noise.
     gain: float = 4.0
+    #: Read noise of one group in DN; 0 for ramps without any noise.
     readnoise: float = 0.0
+    #: Seed of the noise.
     seed: int = 0
+    #: The showers.
     glows: tuple[Glow, ...] = ()
 
     def add_glow(
@@ -135,18 +115,7 @@ class RampBuilder:
         return flags
 
     def model(self, *, subarray: str = "SUB128", readpatt: str = "FASTR1") -> Any:
-        """Return the ramp as ``jump`` leaves it.
-
-        Parameters
-        ----------
-        subarray, readpatt : str
-            For the header.
-
-        Returns
-        -------
-        `~stdatamodels.jwst.datamodels.RampModel`
-            The ramp.
-        """
+        """Return the ramp as ``jump`` leaves it."""
         from stdatamodels.jwst import datamodels
 
         model = datamodels.RampModel(data=self.array(), groupdq=self.group_dq())
@@ -156,18 +125,7 @@ class RampBuilder:
         return model
 
     def raw_model(self, *, subarray: str = "SUB128", readpatt: str = "FASTR1") -> Any:
-        """Return the ramp as it comes from the telescope.
-
-        Parameters
-        ----------
-        subarray, readpatt : str
-            For the header.
-
-        Returns
-        -------
-        `~stdatamodels.jwst.datamodels.Level1bModel`
-            The ramp, rounded to whole DN.
-        """
+        """Return the ramp as it comes from the telescope."""
         from stdatamodels.jwst import datamodels
 
         model = datamodels.Level1bModel(data=np.rint(self.array()).astype(np.uint16))

@@ -1,21 +1,23 @@
+// @ts-check
 // Frames that have been fetched, kept while they are near; neighbours are fetched ahead.
-
-import { getFlags, getFrame } from "./server.js";
 
 const KEPT = 24;
 
 export class Frames {
-  constructor(info) {
+  constructor(info, { getFrame, getFlags }) {
     this.info = info;
+    this.getFrame = getFrame;
+    this.getFlags = getFlags;
+    this.wanted = "";
     this.kept = new Map();
   }
 
   image(integration, group) {
-    return this.fetch("frame", getFrame, integration, group);
+    return this.fetch("frame", this.getFrame, integration, group);
   }
 
   flags(integration, group) {
-    return this.fetch("dq", getFlags, integration, group);
+    return this.fetch("dq", this.getFlags, integration, group);
   }
 
   fetch(kind, get, integration, group) {

@@ -1,3 +1,4 @@
+// @ts-check
 // Pure functions: ellipses on the pixel grid, and the view of it on the screen.
 //
 // Image coordinates are the region file's: x columns, y rows upward, zero-based, pixel centres at
@@ -119,4 +120,35 @@ export function tidy(ellipse) {
     b: Math.max(MIN_AXIS, tenth(ellipse.b)),
     theta: normaliseAngle(tenth(ellipse.theta)),
   };
+}
+
+// Whether a position is inside a polygon (even-odd rule).
+export function isInPolygon(vertices, x, y) {
+  let isInside = false;
+  vertices.forEach(([x1, y1], i) => {
+    const [x0, y0] = vertices.at(i - 1);
+    if ((y0 > y) !== (y1 > y) && x < x0 + ((y - y0) * (x1 - x0)) / (y1 - y0)) isInside = !isInside;
+  });
+  return isInside;
+}
+
+function distanceToLine([x, y], [x0, y0], [x1, y1]) {
+  const [dx, dy] = [x1 - x0, y1 - y0];
+  const length = Math.hypot(dx, dy);
+  if (length === 0) return Math.hypot(x - x0, y - y0);
+  return Math.abs((x - x0) * dy - (y - y0) * dx) / length;
+}
+
+// The corners of a line drawn by hand: those from which it departs by more than a tolerance (Douglas
+// and Peucker 1973).
+export function simplified(points, tolerance) {
+  if (points.length < 3) return points;
+  const [first, last] = [points[0], points.at(-1)];
+  const distances = points.map((point) => distanceToLine(point, first, last));
+  const farthest = distances.indexOf(Math.max(...distances));
+  if (distances[farthest] <= tolerance) return [first, last];
+  return [
+    ...simplified(points.slice(0, farthest + 1), tolerance).slice(0, -1),
+    ...simplified(points.slice(farthest), tolerance),
+  ];
 }

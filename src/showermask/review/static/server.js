@@ -1,4 +1,7 @@
+// @ts-check
 // Talk to the server: every request carries the token from the address.
+
+import { Refusal } from "./store.js";
 
 const token = takeToken();
 
@@ -12,15 +15,8 @@ function takeToken() {
   return given ?? sessionStorage.getItem("token") ?? "";
 }
 
-export class Refusal extends Error {
-  constructor(status, body) {
-    super(body.error ?? `the server answered ${status}`);
-    this.status = status;
-    this.kind = body.kind;
-  }
-}
-
-async function ask(path, options = {}) {
+async function ask(path, /** @type {any} */ options = {}) {
+  /** @type {Response} */
   let answer;
   try {
     answer = await fetch(`api/${path}`, {

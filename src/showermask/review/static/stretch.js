@@ -1,3 +1,4 @@
+// @ts-check
 // From the codes of a frame to colours. Pure functions.
 
 // Control points of the colour maps: [position, red, green, blue].

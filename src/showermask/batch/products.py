@@ -1,0 +1,219 @@
+"""Make the masked products of one exposure in a folder.
+
+It is done as by hand: the step, the drop-in pipeline, and the rate rebuilt from rateints.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from stpipe.config_parser import ConfigObj, load_config_file
+
+from showermask.batch.parameters import MaskParameters, StepParameters
+from showermask.exceptions import ExposureError, OutputError
+from showermask.exposure.dq import all_flags, bits_of
+from showermask.exposure.product import Exposure, describe_file
+from showermask.masking.mask import Mask
+from showermask.pipeline.detector1 import Detector1ShowersPipeline, completed_steps
+from showermask.pipeline.provenance import STEP_NAME, Provenance
+from showermask.pipeline.rateints import rate_beside, rate_from_rateints
+from showermask.pipeline.step import ManualShowerMaskStep
+
+__all__ = ["Masked", "check_step_parameters", "make_products"]
+
+#: Steps of calwebb_detector1 that a ramp has behind it, or goes without, once it left the pipeline.
+_BEFORE_JUMP = (
+    "group_scale",
+    "dq_init",
+    "emicorr",
+    "saturation",
+    "ipc",
+    "superbias",
+    "refpix",
+    "rscd",
+    "firstframe",
+    "lastframe",
+    "linearity",
+    "dark_current",
+    "reset",
+    "charge_migration",
+)
+#: The steps from jump on that a ramp may have behind it too; it tells which.
+_FROM_JUMP_ON = ("jump", "picture_frame", "clean_flicker_noise", "persistence")
+
+
+_TAKEN_CLASSES = ("Detector1Pipeline", "Detector1ShowersPipeline", "ManualShowerMaskStep")
+#: What the batch has to decide for every exposure, or it could not tell what was made.
+_OUTPUT_PARAMETERS = ("output_dir", "output_file", "opt_name")
+_INDISPENSABLE = ("ramp_fit", STEP_NAME)
+
+
+def check_step_parameters(step_parameters: StepParameters, target: str) -> MaskParameters:
+    """Refuse parameters that no step has, and return those of the mask."""
+    others = sorted(set(step_parameters.steps) - {STEP_NAME})
+    if target == "masked" and others:
+        raise OutputError(
+            f"--steps.{others[0]}: masking runs no step but {STEP_NAME}; add --to rate"
+        )
+    if "region_file" in step_parameters.steps.get(STEP_NAME, {}):
+        raise OutputError(
+            f"--steps.{STEP_NAME}.region_file: the region files are those of the batch; "
+            "leave it out"
+        )
+    where = f"{step_parameters.parameter_file}, " if step_parameters.parameter_file else ""
+    try:
+        step = (
+            _mask_step(step_parameters)
+            if target == "masked"
+            else _pipeline(step_parameters, None, {})
+        )
+        parameters = step.get_pars()
+    except Exception as error:
+        said = " ".join(str(error).split())
+        raise OutputError(f"{where}parameters of the steps: {said}") from error
+    steps = parameters.pop("steps", {}) | ({STEP_NAME: parameters} if target == "masked" else {})
+    for name, of_step in steps.items():
+        refused = [key for key in _OUTPUT_PARAMETERS if of_step.get(key)]
+        if name in _INDISPENSABLE and of_step.get("skip"):
+            refused.append("skip")
+        if refused:
+            raise OutputError(f"{where}{name}.{refused[0]}: not in a batch; leave it out")
+    parameters = steps[STEP_NAME]
+    flags = parameters["flags"]
+    bits_of(flags, all_flags(), where=f"{where}{STEP_NAME}.flags", plane="any plane")
+    return MaskParameters(tuple(flags), parameters["max_masked_fraction"])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Masked:
+    """The result for one exposure."""
+
+    #: The record of the mask.
+    provenance: Provenance
+    mask: Mask
+    #: The CRDS context of the reference files, where there were any.
+    crds_context: str | None = None
+
+
+def make_products(
+    path: Path,
+    suffix: str,
+    *,
+    region_path: Path,
+    target: str,
+    folder: Path,
+    step_parameters: StepParameters,
+) -> Masked:
+    """Make the products of one exposure."""
+    exposure = describe_file(path)
+    if target == "rate" and suffix in ("uncal", "jump", "ramp"):
+        return _fit(path, exposure, suffix, region_path, folder, step_parameters)
+    step = _mask_step(
+        step_parameters,
+        region_file=str(region_path),
+        output_dir=str(folder),
+        suffix=suffix,
+        save_results=True,
+    )
+    model = step.run(str(path))
+    try:
+        if target == "rate" and suffix == "rateints":
+            rate = rate_from_rateints(model, rate=rate_beside(path))
+            rate.save(str(folder / f"{exposure.root}_rate.fits"))
+            rate.close()
+    finally:
+        model.close()
+    return Masked(provenance=step.provenance, mask=step.mask)
+
+
+def _fit(
+    path: Path,
+    exposure: Exposure,
+    suffix: str,
+    region_path: Path,
+    folder: Path,
+    step_parameters: StepParameters,
+) -> Masked:
+    """Run what of the drop-in pipeline the ramp has not behind it."""
+    steps: dict[str, dict[str, Any]] = {
+        name: {"skip": True} for name in _steps_behind(path, suffix)
+    }
+    steps[STEP_NAME] = {"region_file": str(region_path)}
+    pipeline = _pipeline(
+        step_parameters, str(path), steps, output_dir=str(folder), save_results=True
+    )
+    rate = pipeline.run(str(path))
+    if rate is None:
+        raise ExposureError(f"{exposure.name}: ramp_fit found no pixel to fit; see its log")
+    step = getattr(pipeline, STEP_NAME)
+    context = rate.meta.ref_file.crds.context_used
+    rate.close()
+    return Masked(provenance=step.provenance, mask=step.mask, crds_context=context)
+
+
+def _steps_behind(path: Path, suffix: str) -> set[str]:
+    """Return the steps of the pipeline that are not to be run on a ramp (again)."""
+    if suffix == "uncal":
+        return set()
+    done = set(_FROM_JUMP_ON) & set(completed_steps(path))
+    if suffix == "jump":
+        done.add("jump")
+    return (done | set(_BEFORE_JUMP)) & set(Detector1ShowersPipeline.step_defs)
+
+
+def _from_file(step_parameters: StepParameters) -> tuple[bool, dict[str, Any]]:
+    """Return whether the parameter file is a pipeline's, and what it has for our step."""
+    if step_parameters.parameter_file is None:
+        return False, {}
+    content = load_config_file(str(step_parameters.parameter_file))
+    suffix = str(content.get("class", "")).rpartition(".")[2]
+    if suffix not in _TAKEN_CLASSES:
+        raise OutputError(
+            f"is for {suffix or 'nothing'}, expected one of {', '.join(_TAKEN_CLASSES)}"
+        )
+    is_of_pipeline = suffix != ManualShowerMaskStep.__name__
+    of_step = dict(content.get("steps", {}).get(STEP_NAME, {}) if is_of_pipeline else content)
+    return is_of_pipeline, {k: v for k, v in of_step.items() if k not in {"class", "name"}}
+
+
+def _parsed(parameters: Mapping[str, str]) -> dict[str, Any]:
+    """Return parameters as a line of a configuration file has them: commas make lists."""
+    return {name: ConfigObj([f"value = {text}"])["value"] for name, text in parameters.items()}
+
+
+def _mask_step(step_parameters: StepParameters, **others: Any) -> Any:
+    """Return the step with these parameters, and others which nothing overrides.
+
+    It is built by hand, for `stpipe.Step.call` would ask CRDS for parameters it has not.
+    """
+    _, of_step = _from_file(step_parameters)
+    given = {**of_step, **_parsed(step_parameters.steps.get(STEP_NAME, {})), **others}
+    config, _ = ManualShowerMaskStep.build_config(None, **given)
+    return ManualShowerMaskStep.from_config_section(config)
+
+
+def _pipeline(
+    step_parameters: StepParameters,
+    path: str | None,
+    steps: Mapping[str, Mapping[str, Any]],
+    **others: Any,
+) -> Any:
+    """Return the drop-in pipeline as strun would make it for the exposure.
+
+    The parameters override ``steps``, and nothing overrides the others. CRDS is asked for
+    parameters where there is a path.
+    """
+    is_of_pipeline, of_step = _from_file(step_parameters)
+    merged = {STEP_NAME: dict(of_step)}
+    for step, parameters in steps.items():
+        merged[step] = {**merged.get(step, {}), **parameters}
+    for step, parameters in step_parameters.steps.items():
+        merged[step] = {**merged.get(step, {}), **_parsed(parameters)}
+    given: dict[str, Any] = {"steps": merged, **others}
+    if is_of_pipeline:
+        given["config_file"] = str(step_parameters.parameter_file)
+    config, file = Detector1ShowersPipeline.build_config(path, **given)
+    return Detector1ShowersPipeline.from_config_section(config, config_file=file)

@@ -1,0 +1,1 @@
+"""Validate region files, and say what they mask."""

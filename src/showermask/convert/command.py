@@ -1,0 +1,91 @@
+"""The command ``showermask convert``."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from showermask.messages import say
+
+__all__ = ["add_arguments", "run"]
+
+#: Names of the formats; see `showermask.convert.conversion.FORMATS`.
+_FORMAT_NAMES = ("regions", "ds9", "ecsv", "mask", "tool", "pixels", "flags")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
+    parser.description = (
+        "Convert a file into a region file, or a region file into another: DS9 regions "
+        "(ds9, .reg), ECSV tables (ecsv), FITS masks (mask), the lists that the original tool "
+        "prints (tool), lists of pixels x y (pixels), manual flag files of jwst_reffiles (flags)."
+    )
+    parser.add_argument("source", metavar="INPUT", type=Path, help="file to convert")
+    parser.add_argument("output", metavar="OUTPUT", type=Path, help="file to make")
+    parser.add_argument(
+        "--from",
+        dest="from_format",
+        choices=_FORMAT_NAMES,
+        help="what INPUT is (default: by its suffix)",
+    )
+    parser.add_argument(
+        "--to",
+        dest="to_format",
+        choices=_FORMAT_NAMES,
+        help="what OUTPUT is (default: by its suffix)",
+    )
+    parser.add_argument(
+        "--exposure",
+        metavar="EXPOSURE",
+        type=Path,
+        help="exposure that the regions are for: its name and shape go into the region file",
+    )
+    _add_facts(parser)
+
+
+def _add_facts(parser: argparse.ArgumentParser) -> None:
+    """Add the facts that other formats do not hold."""
+    for name, what in (
+        ("integration", "integration, zero-based,"),
+        ("group", "first affected group, zero-based,"),
+        ("last-group", "last affected group, zero-based,"),
+    ):
+        parser.add_argument(f"--{name}", type=int, metavar="N", help=f"{what} of what has none")
+    parser.add_argument(
+        "--origin", type=int, choices=(0, 1), help="index of the first pixel in lists of pixels"
+    )
+    parser.add_argument(
+        "--drawn-size",
+        action="store_true",
+        help="take the axes of the original tool as it drew them, half of what it masked",
+    )
+    parser.add_argument(
+        "--overwrite", action="store_true", help="replace OUTPUT, and a mask beside it, if there"
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run the command."""
+    from showermask.convert.conversion import convert_file
+    from showermask.convert.options import ConvertOptions
+    from showermask.exposure.product import describe_file
+
+    converted = convert_file(
+        options.source,
+        options.output,
+        ConvertOptions(
+            exposure=None if options.exposure is None else describe_file(options.exposure),
+            integration=options.integration,
+            group=options.group,
+            last_group=options.last_group,
+            origin=options.origin,
+            is_drawn_size=options.drawn_size,
+            path=options.exposure,
+            overwrite=options.overwrite,
+        ),
+        from_format=options.from_format,
+        to_format=options.to_format,
+    )
+    for line in converted.describe():
+        say(line)
+    return 0

@@ -1,0 +1,1 @@
+"""Show what masking does on synthetic showers."""

@@ -1,0 +1,1 @@
+"""Exposures: their products, flags, images and names."""

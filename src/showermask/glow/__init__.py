@@ -1,0 +1,1 @@
+"""The glow of a shower in a ramp: differences, common mode, light curve, quick rates."""

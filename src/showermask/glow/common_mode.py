@@ -1,0 +1,176 @@
+"""The common mode of rows, images and integrations, without the cells that stand out.
+
+A shower that stands out is left out, since it would move even the median of its rows, or of all
+integrations; by little, but over all of their pixels, which then seem to have its opposite.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import maximum_filter, uniform_filter1d
+
+from showermask.glow.differences import Images, level_and_noise, medians, read_differences
+
+__all__ = ["LEAST_ROW", "common", "read_typical_ramp"]
+
+#: In frames narrower than this a glow can fill half a row: their rows are levelled only as far as
+#: they drift by more than chance, which shows in all of them.
+LEAST_ROW = 256
+#: Noise that a row is cut off at for its mean; and the part of it from which on gaps don't matter.
+_ROW_CLIP, _MOSTLY_THERE = 2.5, 0.95
+#: What stands out so much, in cells of so many pixels along each axis, is left out of what rows,
+#: frames or integrations have in common; unless it is so large a part of a row.
+_CELL, _STANDS_OUT, _MOST_OUT = 8, 4.5, 0.6
+_RUNNING = 4  # differences over which that is looked at
+#: What all integrations do can be told from a glow of one of them from so many on, and is known
+#: well enough from so many.
+_LEAST_INTEGRATIONS, _MOST_INTEGRATIONS = 5, 25
+_SAMPLE_BYTES = 64_000_000  # of differences at a time, for that
+
+
+def read_typical_ramp(images: Images, image_shape: tuple[int, int]) -> NDArray[np.float32] | None:
+    """Read what all integrations of an exposure do, such as what follows each reset.
+
+    Parameters
+    ----------
+    images : Images
+        The exposure; of many integrations some are read, a strip at a time.
+    image_shape : tuple of int
+        Rows and columns.
+
+    Returns
+    -------
+    `numpy.ndarray` or None
+        Median over the integrations of each difference in DN, less that of each pixel,
+        ``(ngroups - 1, ny, nx)`` float32; None where there are too few integrations to tell.
+    """
+    nints, ngroups = images.stack_shape
+    if nints < _LEAST_INTEGRATIONS:
+        return None
+    ny, nx = image_shape
+    chosen = np.unique(np.linspace(0, nints - 1, _MOST_INTEGRATIONS).round().astype(int))
+    typical_ramp = np.empty((ngroups - 1, ny, nx), np.float32)
+    rows = max(1, _SAMPLE_BYTES // (len(chosen) * typical_ramp[:, 0].nbytes) // _CELL) * _CELL
+    for start in range(0, ny, rows):
+        strip = slice(start, min(start + rows, ny))
+        sample = np.stack([_read_levelled(images, int(i), image_shape, strip) for i in chosen])
+        _leave_out_what_stands_out(sample)
+        middle = medians(sample.reshape(len(chosen), -1)).reshape(sample.shape[1:])
+        typical = medians(middle.reshape(ngroups - 1, -1)).reshape(middle.shape[1:])
+        typical_ramp[:, strip] = np.nan_to_num(middle - typical)
+    return typical_ramp
+
+
+def _read_levelled(
+    images: Images, integration: int, image_shape: tuple[int, int], rows: slice
+) -> NDArray[np.float32]:
+    """Return the differences of some rows, less what drifts in this integration only."""
+    differences, _ = read_differences(images, integration, image_shape, rows)
+    level, noise = level_and_noise(differences)
+    differences -= common(differences - level, noise)
+    return differences
+
+
+def _leave_out_what_stands_out(sample: NDArray[np.float32]) -> None:
+    """Set to NaN, in place, each cell of an integration that has a shower.
+
+    A bright shower in one integration would move even the median of all, by little, but over all of
+    its pixels; so that the others would seem to have its opposite.
+    """
+    means = _cell_means(sample)
+    away = np.abs(means - medians(means.reshape(len(means), -1)).reshape(means.shape[1:]))
+    ncells = means.shape[2] * means.shape[3]
+    noise = 1.4826 * medians(away.reshape(-1, ncells)).reshape(means.shape[2:])
+    is_out = np.any(away > _STANDS_OUT * noise, axis=1)
+    is_out = _repeated(is_out, sample.shape)
+    sample[np.broadcast_to(is_out[:, np.newaxis], sample.shape)] = np.nan
+
+
+def common(differences: NDArray[np.float32], noise: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return what rows have in common; or frames, as far as rows are too short to tell their drift.
+
+    Without the cells that stand out from it, since a bright shower would move it along its rows.
+
+    Parameters
+    ----------
+    differences : `numpy.ndarray`
+        Less the level of each pixel, in DN, ``(n, ny, nx)`` float32; NaN where unknown.
+    noise : `numpy.ndarray`
+        Noise of each pixel in one difference, ``(ny, nx)``.
+
+    Returns
+    -------
+    `numpy.ndarray`
+        ``(n, ny, 1)`` float32.
+    """
+    ny, nx = differences.shape[1:]
+    use = np.isfinite(differences)
+    rows = _locations(differences, use, noise)
+    cells = np.nan_to_num(_cell_means(differences))
+    expected = np.sqrt(_cell_means(noise[np.newaxis] ** 2)[0] / _CELL**2 / _RUNNING)
+    for factor in _STANDS_OUT * np.array([4.0, 2.0, 1.0]):  # the brightest move all of their rows
+        away = uniform_filter1d(cells - _cell_means(rows), _RUNNING, axis=0)
+        is_out = np.any(np.abs(away) > factor * expected, axis=0)
+        if not is_out.any():
+            continue
+        left_out = _repeated(maximum_filter(is_out, 3), (ny, nx))
+        left_out = left_out & (np.mean(left_out, axis=1, keepdims=True) < _MOST_OUT)
+        use &= ~left_out
+        again = left_out.any(axis=1)
+        rows[:, again] = _locations(differences[:, again], use[:, again], noise[again])
+    if nx >= LEAST_ROW:
+        return rows
+    flat = (len(differences), 1, ny * nx)
+    images = _locations(differences.reshape(flat), use.reshape(flat), noise.reshape(1, -1))
+    drift = float(np.mean((rows - images) ** 2))
+    by_chance = float(np.nanmedian(noise)) ** 2 / nx
+    part = float(np.clip(2 * (1 - by_chance / drift), 0, 1)) if drift > 0 else 0.0
+    shrunk: NDArray[np.float32] = images + np.float32(part) * (rows - images)
+    return shrunk
+
+
+def _locations(
+    differences: NDArray[np.float32], use: NDArray[np.bool_], noise: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Return the location of each row: the median, and the mean of what is left, cut off.
+
+    The median alone is that of residuals of which each pixel has one that is 0, its own median:
+    what is left of slow drifts then does not average out over the rows of a large glow.
+    """
+    rows: NDArray[np.float32] = np.median(
+        np.where(use, differences, np.float32(0)), axis=2, keepdims=True
+    )
+    count = np.count_nonzero(use, axis=2)
+    gaps = (count < _MOSTLY_THERE * use.shape[2]) & (count > 0)
+    if gaps.any():
+        rows[gaps, 0] = medians(np.where(use[gaps], differences[gaps], np.nan).T)
+    limit = _ROW_CLIP * np.nan_to_num(noise)
+    left = np.clip(differences - rows, -limit, limit, where=use, out=np.zeros_like(differences))
+    total = left.sum(axis=2, dtype=np.float32)
+    rows[:, :, 0] += np.divide(total, count, out=np.zeros_like(total), where=count > 0)
+    return rows
+
+
+def _cell_means(cube: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the mean of each cell of images, NaN left out."""
+    ny, nx = cube.shape[-2:]
+    known = np.isfinite(cube)
+    total, count = (
+        np.add.reduceat(
+            np.add.reduceat(values, np.arange(0, ny, _CELL), axis=-2),
+            np.arange(0, nx, _CELL),
+            axis=-1,
+        )
+        for values in (np.where(known, cube, np.float32(0)), known.astype(np.float32))
+    )
+    means: NDArray[np.float32] = np.divide(
+        total, count, out=np.full_like(total, np.nan), where=count > 0
+    )
+    return means
+
+
+def _repeated(cells: NDArray[np.bool_], shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Return for each pixel what is said of its cell."""
+    pixels = cells.repeat(_CELL, axis=-2).repeat(_CELL, axis=-1)
+    return pixels[..., : shape[-2], : shape[-1]]

@@ -1,0 +1,1 @@
+"""The mask of a region file in a data-quality plane, and its cost."""

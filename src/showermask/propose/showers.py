@@ -1,0 +1,146 @@
+"""Propose showers for exposures on disk."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from showermask.exceptions import ExposureError, OutputError, ShowermaskError
+from showermask.exposure.images import ImageReader
+from showermask.exposure.product import Exposure
+from showermask.messages import counted
+from showermask.propose.finder import MIN_GROUPS, find_candidates
+from showermask.propose.merging import merge_candidates
+from showermask.regionfile.lookup import RegionLookup, WorkItem, find_work
+from showermask.regionfile.reader import EXTENSIONS, read_regions_for
+from showermask.regionfile.shower import Shower
+from showermask.regionfile.writer import write_regions
+
+__all__ = ["Proposal", "find_ramps", "propose_showers"]
+
+#: Group times in s that make sense: MIRI's are 0.05 (SUB64-like subarrays) to 24 (SLOWR1), and
+#: groups of several frames are longer.
+_SHORTEST_GROUP, _LONGEST_GROUP = 0.01, 1000.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Proposal:
+    """The proposal for an exposure."""
+
+    #: Product root.
+    exposure: str
+    #: All that was found.
+    found: tuple[Shower, ...]
+    #: How many of them the region file did not have yet.
+    new: int
+    #: How many candidates of an earlier run are not found any more, and were taken out.
+    gone: int
+    #: The region file.
+    regions: Path
+    #: Whether it was written; it is not where there is nothing to write.
+    is_written: bool
+
+    def describe(self) -> str:
+        """Return a line for people."""
+        gone = f", {self.gone} of before not found again and taken out" if self.gone else ""
+        if not self.found:
+            return f"{self.exposure}: no candidates{gone}"
+        scores = [shower.score or 0.0 for shower in self.found]
+        ends = dict.fromkeys(f"{score:.1f}" for score in (min(scores), max(scores)))
+        return (
+            f"{self.exposure}: {counted(len(self.found), 'candidate')}, S/N {' to '.join(ends)}, "
+            f"{self.new} new{gone}, in {self.regions}"
+        )
+
+
+def find_ramps(paths: Sequence[Path], output_dir: Path | None) -> tuple[list[WorkItem], list[str]]:
+    """List the ramps to be searched, and what is wrong with some of the paths.
+
+    The directory of the region files is made if need be.
+    """
+    if output_dir is not None:
+        _make_folder(output_dir)
+    lookup = RegionLookup(output_dir, may_be_new=True)
+    work: dict[Path, WorkItem] = {}
+    problems: list[str] = []
+    for path in paths:
+        try:
+            items = find_work(path, lookup, suffixes=("jump", "ramp"))
+        except ShowermaskError as error:
+            problems += error.problems
+            continue
+        for item in items:
+            other = work.setdefault(item.region_path, item)
+            if other.exposure_path.resolve() != item.exposure_path.resolve():
+                problems.append(
+                    f"{item.exposure_path}: has the same region file as {other.exposure_path}, "
+                    f"{item.region_path}; propose for one of them, or with another --output-dir"
+                )
+    return list(work.values()), problems
+
+
+def _make_folder(folder: Path) -> None:
+    if folder.suffix in EXTENSIONS:
+        raise OutputError(f"{folder}: is the name of a region file, expected a directory for them")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(
+            f"{folder}: can't be made ({error.strerror}), expected a directory for region files"
+        ) from error
+
+
+def propose_showers(path: Path, regions: Path, *, threshold: float) -> Proposal:
+    """Look for showers in a ramp, and merge them into its region file."""
+    if not 0 < threshold < math.inf:
+        raise ValueError(f"threshold is {threshold}, expected a number above 0")
+    with ImageReader(path) as reader:
+        exposure = reader.exposure
+        group_time = _group_time(exposure, path)
+        present = read_regions_for(regions, exposure)
+        found = tuple(
+            find_candidates(
+                reader, exposure.image_shape, group_time=group_time, threshold=threshold
+            )
+        )
+    merged = merge_candidates(present, found, group_time=group_time)
+    is_written = bool(merged.new or merged.gone)
+    if is_written:
+        write_regions(regions, merged.regions.unread())
+    return Proposal(
+        exposure=exposure.name,
+        found=found,
+        new=merged.new,
+        gone=merged.gone,
+        regions=regions,
+        is_written=is_written,
+    )
+
+
+def _group_time(exposure: Exposure, path: Path) -> float:
+    """Return the group time of a ramp that can be searched."""
+    if not exposure.is_ramp:
+        raise ExposureError(
+            f"{path}: is a {exposure.product.value}, in which a shower's time course is gone; "
+            "expected a ramp (_jump, _ramp)"
+        )
+    if exposure.is_raw:
+        raise ExposureError(
+            f"{path}: is a raw ramp, in which non-linearity, reset and ordinary hits look like "
+            "showers; expected one from calwebb_detector1 (--steps.jump.save_results=true)"
+        )
+    if exposure.ngroups is not None and exposure.ngroups < MIN_GROUPS:
+        raise ExposureError(
+            f"{path}: has {exposure.ngroups} groups, expected at least {MIN_GROUPS} to tell a glow "
+            "that fades from a source"
+        )
+    group_time = exposure.group_time
+    if group_time is None or not _SHORTEST_GROUP <= group_time <= _LONGEST_GROUP:
+        found = "no" if group_time is None else f"{group_time:g} s as"
+        raise ExposureError(
+            f"{path}: has {found} group time (TGROUP), expected {_SHORTEST_GROUP:g} to "
+            f"{_LONGEST_GROUP:g} s"
+        )
+    return group_time

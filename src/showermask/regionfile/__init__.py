@@ -1,0 +1,1 @@
+"""Region files, their entries, and the rule by which they are found."""

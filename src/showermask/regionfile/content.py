@@ -1,0 +1,278 @@
+"""The content of a region file: entries of some sections, and what they are for."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from showermask.exceptions import RegionFileError
+from showermask.exposure.product import Exposure
+from showermask.messages import counted, joined
+from showermask.regionfile.badpixels import BadPixels
+from showermask.regionfile.entry import Entry, Status
+from showermask.regionfile.polygon import Polygon
+from showermask.regionfile.schema import FORMATS, format_of
+from showermask.regionfile.shower import Shower
+
+__all__ = ["HEADER_KEYS", "SECTIONS", "RegionFile", "count_by_section", "counts_text"]
+
+#: The lists of a region file, in the order of the file, and what they hold.
+SECTIONS: Mapping[str, type[Entry]] = {kind.SECTION: kind for kind in (Shower, BadPixels, Polygon)}
+
+#: What a region file says of the exposure and the review, in the order of the file.
+HEADER_KEYS = ("exposure", "shape", "subarray", "reviewer", "reviewed")
+
+
+@dataclass(frozen=True, kw_only=True, init=False)
+class RegionFile:
+    """The content of a region file.
+
+    Parameters
+    ----------
+    entries : iterable of Shower, BadPixels or Polygon, optional
+        The entries, whatever their status; kept in the order of the sections.
+    showers, pixels, polygons : iterable, optional
+        Entries of one section; they replace those of the section in ``entries``.
+    exposure : str, optional
+        Product root of the exposure, without suffix.
+    shape : tuple of int, optional
+        ``(nints, ngroups, ny, nx)`` that the reviewer looked at.
+    subarray : str, optional
+        Subarray name.
+    reviewer : str, optional
+        Who reviewed the entries.
+    reviewed : str, optional
+        When, ISO 8601.
+    path : `~pathlib.Path`, optional
+        Where the content was read from. Not compared.
+    sha256 : str, optional
+        Hash of the file that was read; see `fingerprint` too. Not compared.
+    """
+
+    entries: tuple[Entry, ...]
+    exposure: str | None
+    shape: tuple[int, int, int, int] | None
+    subarray: str | None
+    reviewer: str | None
+    reviewed: str | None
+    path: Path | None = field(compare=False)
+    sha256: str | None = field(compare=False)
+
+    def __init__(
+        self,
+        *,
+        entries: Iterable[Entry] = (),
+        showers: Iterable[Shower] | None = None,
+        pixels: Iterable[BadPixels] | None = None,
+        polygons: Iterable[Polygon] | None = None,
+        exposure: str | None = None,
+        shape: tuple[int, ...] | None = None,
+        subarray: str | None = None,
+        reviewer: str | None = None,
+        reviewed: str | None = None,
+        path: Path | None = None,
+        sha256: str | None = None,
+    ) -> None:
+        given: dict[str, Iterable[Entry] | None]
+        given = {"showers": showers, "pixels": pixels, "polygons": polygons}
+        listed = tuple(entries)
+        chosen: list[Entry] = []
+        for section in SECTIONS:
+            of_section = given[section]
+            if of_section is None:
+                of_section = (entry for entry in listed if section == entry.SECTION)
+            chosen += of_section
+        values = (tuple(chosen), exposure, shape, subarray, reviewer, reviewed, path, sha256)
+        for attribute, value in zip(fields(self), values, strict=True):
+            object.__setattr__(self, attribute.name, value)
+
+    @classmethod
+    def for_exposure(cls, exposure: Exposure) -> RegionFile:
+        """Return a file without entries for an exposure; only ramps tell the shape."""
+        return cls(
+            exposure=exposure.root,
+            shape=exposure.shape if exposure.is_ramp else None,
+            subarray=exposure.subarray,
+        )
+
+    def section(self, name: str) -> tuple[Entry, ...]:
+        """Return the entries of a section, in the order of the file."""
+        return tuple(entry for entry in self.entries if name == entry.SECTION)
+
+    def with_section(self, name: str, entries: Iterable[Entry]) -> RegionFile:
+        """Return the file with other entries in one section."""
+        others = (entry for entry in self.entries if name != entry.SECTION)
+        return replace(self, entries=(*others, *entries))
+
+    @property
+    def showers(self) -> tuple[Shower, ...]:
+        """The showers."""
+        return self.section("showers")  # type: ignore[return-value]
+
+    @property
+    def pixels(self) -> tuple[BadPixels, ...]:
+        """The bad pixels."""
+        return self.section("pixels")  # type: ignore[return-value]
+
+    @property
+    def polygons(self) -> tuple[Polygon, ...]:
+        """The polygons."""
+        return self.section("polygons")  # type: ignore[return-value]
+
+    @property
+    def accepted(self) -> tuple[Entry, ...]:
+        """The entries to be masked."""
+        return tuple(entry for entry in self.entries if entry.is_accepted)
+
+    @property
+    def candidates(self) -> tuple[Entry, ...]:
+        """The entries that nobody has decided on."""
+        return tuple(entry for entry in self.entries if entry.status is Status.CANDIDATE)
+
+    @property
+    def fingerprint(self) -> str | None:
+        """Hash of the file, and of the mask files that it names, if any."""
+        masks = [entry.image.sha256 for entry in self.pixels if entry.image is not None]
+        if self.sha256 is None or not masks:
+            return self.sha256
+        return hashlib.sha256(" ".join([self.sha256, *masks]).encode()).hexdigest()
+
+    @property
+    def name(self) -> str:
+        """The file's name, for messages and keywords."""
+        return self.path.name if self.path else "regions"
+
+    def key_of(self, entry: Entry) -> str:
+        """Return the place of an entry in the file, such as ``showers[3]``.
+
+        Parameters
+        ----------
+        entry : Shower, BadPixels or Polygon
+            One of the entries, itself.
+
+        Returns
+        -------
+        str
+            Section and position.
+        """
+        try:
+            return self._keys[id(entry)]
+        except KeyError:
+            raise ValueError(f"{entry} is not in {self.name}") from None
+
+    @cached_property
+    def _keys(self) -> dict[int, str]:
+        positions: Counter[str] = Counter()
+        keys = {}
+        for entry in self.entries:
+            keys[id(entry)] = f"{entry.SECTION}[{positions[entry.SECTION]}]"
+            positions[entry.SECTION] += 1
+        return keys
+
+    def repeated(self) -> Iterator[tuple[str, str]]:
+        """Yield the keys of entries with the same pixels, groups, status and flags.
+
+        Yields
+        ------
+        tuple of str
+            The first of them, and one that repeats it.
+        """
+        known: dict[tuple[str, ...], str] = {}
+        for entry in self.entries:
+            said = entry.values().items()
+            same = (entry.SECTION, *(repr(i) for i in said if i[0] not in {"comment", "source"}))
+            first = known.setdefault(same, self.key_of(entry))
+            if first != self.key_of(entry):
+                yield first, self.key_of(entry)
+
+    def to_tree(self) -> dict[str, Any]:
+        """Return the tree that the schema describes, keys in the file's order."""
+        tree: dict[str, Any] = {"format": FORMATS[0]}
+        for key in HEADER_KEYS:
+            value = getattr(self, key)
+            if value is not None:
+                tree[key] = [int(size) for size in value] if key == "shape" else value
+        for name in SECTIONS:
+            listed = [entry.to_mapping() for entry in self.section(name)]
+            if listed or name == "showers":
+                tree[name] = listed
+        tree["format"] = format_of(tree)
+        return tree
+
+    def mismatches(self, exposure: Exposure) -> Iterator[str]:
+        """Yield what the file says of its exposure that is not so.
+
+        Parameters
+        ----------
+        exposure : Exposure
+            The exposure.
+
+        Yields
+        ------
+        str
+            Sentences.
+        """
+        root, subarray = exposure.root, exposure.subarray
+        if self.exposure is not None and self.exposure != root:
+            known = root or "without a file name"
+            yield (
+                f"exposure is {self.exposure}, but the data are {known}; "
+                "take the region file of this exposure"
+            )
+        if self.subarray is not None and subarray is not None and self.subarray != subarray:
+            yield f"subarray is {self.subarray}, but the data have {subarray}"
+        data_shape = (exposure.nints, exposure.ngroups, *exposure.image_shape)
+        if self.shape is not None and any(
+            size is not None and size != expected
+            for expected, size in zip(self.shape, data_shape, strict=True)
+        ):
+            shown = ", ".join("?" if size is None else str(size) for size in data_shape)
+            yield (
+                f"shape is {list(self.shape)}, but the data have [{shown}] "
+                "(nints, ngroups, ny, nx); take the region file of these data"
+            )
+
+    def check_fits(self, exposure: Exposure) -> None:
+        """Check that the file, with all of its entries, can be of an exposure.
+
+        Parameters
+        ----------
+        exposure : Exposure
+            The exposure.
+
+        Raises
+        ------
+        RegionFileError
+            With every mismatch.
+        """
+        problems = [*self.mismatches(exposure)]
+        sizes = {"nints": exposure.nints, "ngroups": exposure.ngroups}
+        for entry in self.entries:
+            found = entry.out_of_range(vars(entry), image_shape=exposure.image_shape, **sizes)
+            problems += [f"{self.key_of(entry)}.{name} {text}" for name, text in found]
+        RegionFileError.check_none([f"{self.name}: {problem}" for problem in problems])
+
+    def unread(self) -> RegionFile:
+        """Return the content as that of a file that is yet to be written."""
+        return replace(self, path=None, sha256=None)
+
+
+def count_by_section(entries: Iterable[Entry]) -> dict[str, int]:
+    """Return the number of entries of each section."""
+    found = Counter(entry.SECTION for entry in entries)
+    return {name: found[name] for name in SECTIONS}
+
+
+def counts_text(counts: Mapping[str, int]) -> str:
+    """Return numbers of entries by section in words: showers always, others if there are any."""
+    nouns: Sequence[str] = [
+        counted(counts.get(name, 0), kind.NOUN)
+        for name, kind in SECTIONS.items()
+        if counts.get(name, 0) or name == "showers"
+    ]
+    return joined(*nouns)

@@ -1,0 +1,212 @@
+"""The rule by which a region file goes with an exposure, for step, review, propose and batch.
+
+The region file, or a directory of them, is the one that was given; else the one that the
+environment variable ``SHOWERMASK_REGIONS`` names; else the directory of the exposure. Directories
+are searched with all directories below.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from showermask.exceptions import ExposureError, RegionFileError
+from showermask.exposure.names import PRODUCT_SUFFIXES, product_root, product_suffix
+from showermask.files import is_file
+from showermask.regionfile.reader import EXTENSIONS, read_regions
+
+__all__ = [
+    "MANIFEST_NAME",
+    "REGIONS_VARIABLE",
+    "REGION_SUFFIX",
+    "RegionLookup",
+    "WorkItem",
+    "find_work",
+    "real_path",
+    "walk",
+]
+
+#: Environment variable that names the region file, or the directory of region files.
+REGIONS_VARIABLE = "SHOWERMASK_REGIONS"
+
+#: Suffix of the names of region files, after the product root.
+REGION_SUFFIX = "_showers"
+
+#: Name of the record of a batch, by which its output directory is known.
+MANIFEST_NAME = "manifest.ecsv"
+
+
+def walk(
+    top: Path,
+    is_wanted: Callable[[Path], object],
+    *,
+    on_closed: Callable[[OSError], None] | None = None,
+) -> Iterator[Path]:
+    """Yield the wanted files in a directory and all directories below, by name.
+
+    Hidden files and the outputs of batches below are left out; a directory that several links lead
+    to is searched once.
+    """
+    seen: set[Path] = set()
+    for folder, folders, files in os.walk(top, onerror=on_closed, followlinks=True):
+        here = Path(folder)
+        is_output = MANIFEST_NAME in files and here != top
+        if is_output or real_path(here) in seen:
+            folders.clear()
+            continue
+        seen.add(real_path(here))
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        wanted = (here / name for name in sorted(files) if not name.startswith("."))
+        yield from filter(is_wanted, wanted)
+
+
+def real_path(path: Path) -> Path:
+    """Return a path without links; of links in circles, as far as they lead."""
+    return Path(os.path.realpath(path))
+
+
+class RegionLookup:
+    """The region files of exposures."""
+
+    def __init__(self, given: str | Path | None = None, *, may_be_new: bool = False) -> None:
+        """Take what was given, or what the environment names; new files may be made there."""
+        named = given or os.environ.get(REGIONS_VARIABLE) or None
+        self.is_given = bool(given)
+        self.path: Path | None = None
+        self._index: dict[str, list[Path]] | None = None
+        if named is not None:
+            self.path = Path(os.path.expanduser(named))  # noqa: PTH111  # leaves an unknown ~user alone
+            self._check_path(may_be_new=may_be_new)
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether region files are looked for by the name of their exposure."""
+        return self.path is None or self.path.is_dir()
+
+    def find(self, root: str | None, beside: Path) -> list[Path]:
+        """Return the region files of an exposure, the one to use first."""
+        if self.path is not None and not self.is_folder:
+            return [self.path]
+        if root is None:
+            return []
+        found = self._below(self.path).get(root, []) if self.path is not None else []
+        return found or ([] if self.is_given else _named(root, beside))
+
+    def searched(self, beside: Path) -> list[Path]:
+        """Return the directories that `find` looks into."""
+        folders = [] if self.path is None else [self.path]
+        return folders if self.is_given else [*folders, beside]
+
+    def path_for(self, exposure_path: Path) -> Path:
+        """Return the region file of an exposure on disk, or the path at which to make it.
+
+        Beside an exposure in a directory that can't be written to, that is the working directory.
+        """
+        root = product_root(exposure_path)
+        found = self.find(root, exposure_path.parent)
+        if found:
+            return found[0]
+        folder = self.path or exposure_path.parent
+        if self.path is None and not os.access(folder, os.W_OK):
+            folder = Path()
+        return folder / f"{root}{REGION_SUFFIX}.yaml"
+
+    def _check_path(self, *, may_be_new: bool) -> None:
+        path = self.path
+        if path is None or path.exists():
+            return
+        if not may_be_new:
+            raise RegionFileError(
+                f"{path}: does not exist, expected a region file or a directory of them"
+            )
+        if path.suffix not in EXTENSIONS or not path.parent.is_dir():
+            raise RegionFileError(
+                f"{path}: expected a region file with one of {', '.join(EXTENSIONS)} in a folder "
+                "that exists, or a directory"
+            )
+
+    def _below(self, folder: Path) -> dict[str, list[Path]]:
+        """Return the region files below a directory by product root, the nearest first."""
+        if self._index is None:
+            self._index = {}
+            for path in walk(folder, lambda file: file.suffix in EXTENSIONS):
+                if path.stem.endswith(REGION_SUFFIX) and is_file(path):
+                    self._index.setdefault(path.stem.removesuffix(REGION_SUFFIX), []).append(path)
+            for paths in self._index.values():
+                paths.sort(key=lambda path: (len(path.parts), EXTENSIONS.index(path.suffix)))
+        return self._index
+
+
+def _named(root: str, folder: Path) -> list[Path]:
+    paths = (folder / f"{root}{REGION_SUFFIX}{extension}" for extension in EXTENSIONS)
+    return [path for path in paths if is_file(path)]
+
+
+@dataclass(frozen=True)
+class WorkItem:
+    """An exposure on disk, and its region file, which need not exist."""
+
+    exposure_path: Path
+    region_path: Path
+
+    @property
+    def root(self) -> str:
+        """Product root of the exposure."""
+        return product_root(self.exposure_path)
+
+    def progress(self) -> dict[str, object]:
+        """Return ``state``: ``none``, ``candidates``, ``done`` or ``broken``; and two counts."""
+        try:
+            status = self.region_path.stat()
+        except OSError:
+            return {"state": "none", "candidates": 0, "accepted": 0}
+        identity = status.st_ino, status.st_size, status.st_mtime_ns
+        state, candidates, accepted = _progress(self.region_path, identity)
+        return {"state": state, "candidates": candidates, "accepted": accepted}
+
+
+@lru_cache(maxsize=4096)
+def _progress(region_path: Path, _identity: tuple[int, int, int]) -> tuple[str, int, int]:
+    """Return state and counts of a region file, as long as it is the same."""
+    try:
+        content = read_regions(region_path)
+    except (RegionFileError, OSError):
+        return "broken", 0, 0
+    candidates = len(content.candidates)
+    return "candidates" if candidates else "done", candidates, len(content.accepted)
+
+
+def find_work(
+    path: Path, lookup: RegionLookup | None = None, *, suffixes: Sequence[str] = PRODUCT_SUFFIXES
+) -> list[WorkItem]:
+    """List an exposure, or those below a directory, with their region files, by name.
+
+    Of the products of an exposure the one of the first of ``suffixes`` is taken.
+    """
+    lookup = lookup or RegionLookup(may_be_new=True)
+    if not path.is_dir():
+        return [WorkItem(path, lookup.path_for(path))]
+    chosen = _best_products(walk(path, product_suffix), suffixes)
+    if not chosen:
+        expected = ", ".join(f"_{suffix}.fits" for suffix in suffixes)
+        raise ExposureError(f"{path}: found no exposure, expected files that end in {expected}")
+    if not lookup.is_folder:
+        raise ExposureError(
+            f"{lookup.path}: is one region file for {len(chosen)} exposures, expected a directory"
+        )
+    return [WorkItem(file, lookup.path_for(file)) for file in chosen]
+
+
+def _best_products(files: Iterable[Path], suffixes: Sequence[str]) -> list[Path]:
+    """Return the preferred product of each exposure, the nearest of several."""
+    best: dict[str, tuple[int, int, Path]] = {}
+    for file in files:
+        suffix = product_suffix(file)
+        if suffix in suffixes:
+            candidate = suffixes.index(suffix), len(file.parts), file
+            root = product_root(file)
+            best[root] = min(candidate, best.get(root, candidate))
+    return [best[root][2] for root in sorted(best)]

@@ -1,0 +1,207 @@
+"""The polygon: a shower, or anything else, of a shape that no ellipse has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from showermask.exceptions import PolygonError
+from showermask.regionfile.entry import Box, Entry, Status
+
+__all__ = ["Polygon"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Polygon(Entry):
+    """A polygon, and the groups of one integration that are bad inside.
+
+    The attributes are the keys of the region file.
+
+    Parameters
+    ----------
+    integration : int
+        Integration, zero-based within the file.
+    group : int
+        First affected group, zero-based.
+    last_group : int, optional
+        Last affected group, inclusive; to the end of the integration without it.
+    vertices : sequence of tuple of float
+        3 to 1000 corners, each column and row in pixels, zero-based, relative to the subarray;
+        pixel centres at integers. The line closes by itself, may be concave, and must not cross
+        itself.
+    status : Status or str, optional
+        Only accepted polygons are applied.
+    flags : tuple of str, optional
+        Names of the data-quality flags to set; the step's default without it.
+    comment : str, optional
+        What the reviewer wants to be remembered.
+    source : str, optional
+        Where the polygon comes from: ``manual``, ``ds9`` …
+    score : float, optional
+        Signal-to-noise ratio.
+
+    Raises
+    ------
+    PolygonError
+        When a value is not valid; names all that is wrong.
+    """
+
+    SECTION = "polygons"
+    NOUN = "polygon"
+    KEYWORD = "SHWMNPLY"
+    _ERROR = PolygonError
+
+    integration: int
+    group: int
+    last_group: int | None = None
+    vertices: tuple[tuple[float, float], ...]
+    status: Status = Status.ACCEPTED
+    flags: tuple[str, ...] | None = None
+    comment: str | None = None
+    source: str | None = None
+    score: float | None = None
+
+    def _normalise(self) -> None:
+        super()._normalise()
+        vertices = tuple((float(x), float(y)) for x, y in self.vertices)
+        object.__setattr__(self, "vertices", vertices)
+        if self.score is not None:
+            object.__setattr__(self, "score", float(self.score))
+
+    @property
+    def location(self) -> str:
+        """The number of corners and the extent, for people."""
+        (x0, y0), (x1, y1) = self.outline().min(axis=0), self.outline().max(axis=0)
+        return f"{len(self.vertices)} corners, x {x0:g} to {x1:g}, y {y0:g} to {y1:g}"
+
+    def pixels(self, image_shape: tuple[int, int]) -> tuple[Box, NDArray[np.bool_]]:
+        """Return the pixels of an image whose centre is inside or on the edge (even-odd rule)."""
+        corners = self.outline()
+        low, high = np.ceil(corners.min(axis=0)), np.floor(corners.max(axis=0))
+        ny, nx = image_shape
+        columns, rows = (
+            slice(first := int(np.clip(a, 0, size)), max(first, int(np.clip(b + 1, 0, size))))
+            for a, b, size in zip(low, high, (nx, ny), strict=True)
+        )
+        return (rows, columns), _inside(corners, rows, columns)
+
+    def outline(self) -> NDArray[np.float64]:
+        """Return the corners."""
+        return np.array(self.vertices, np.float64)
+
+    def advice_outside(self, image_shape: tuple[int, int]) -> str:
+        """Return what may be wrong where the polygon covers no pixel; empty if not known."""
+        swapped = Polygon(integration=0, group=0, vertices=tuple((y, x) for x, y in self.vertices))
+        return "are x and y swapped?" if swapped.pixels(image_shape)[1].any() else ""
+
+    @classmethod
+    def relations(cls, values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+        """Yield what is wrong between some valid values: a key, and a sentence about it."""
+        yield from super().relations(values)
+        if "vertices" in values:
+            crossing = _crossing(np.array(values["vertices"], np.float64))
+            if crossing is not None:
+                i, j = crossing
+                text = (
+                    f"has sides {i} and {j} that cross or touch, expected a line that does not "
+                    "meet itself; split it into polygons that do not"
+                )
+                yield "vertices", text
+
+
+def _inside(corners: NDArray[np.float64], rows: slice, columns: slice) -> NDArray[np.bool_]:
+    """Return which pixel centres of a box are inside a polygon or on its edge.
+
+    Row by row, the sides that pass the row cut it at some columns; a pixel is inside where an odd
+    number of cuts lies to its left.
+    """
+    x = np.arange(columns.start, columns.stop, dtype=np.float64)
+    inside = np.zeros((rows.stop - rows.start, len(x)), bool)
+    (x0, y0), (x1, y1) = corners.T, np.roll(corners, -1, axis=0).T
+    for line, y in zip(inside, range(rows.start, rows.stop), strict=True):
+        passes = (y0 <= y) != (y1 <= y)
+        steps = (x1[passes] - x0[passes]) / (y1[passes] - y0[passes])
+        cuts = np.sort(x0[passes] + (y - y0[passes]) * steps)
+        line[np.searchsorted(cuts, x) % 2 == 1] = True
+    return inside | _on_edge(corners, rows, columns)
+
+
+def _on_edge(corners: NDArray[np.float64], rows: slice, columns: slice) -> NDArray[np.bool_]:
+    """Return which pixel centres of a box are on a side of a polygon, within rounding.
+
+    A side is followed along the axis in which it is longer; at each whole step there, the nearest
+    centre is on the side if it is as near as rounding.
+    """
+    on_edge = np.zeros((rows.stop - rows.start, columns.stop - columns.start), bool)
+    slack = 1e-12 * max(1.0, float(np.abs(corners).max()))
+    for start, end in zip(corners, np.roll(corners, -1, axis=0), strict=True):
+        axis = int(abs(end[1] - start[1]) > abs(end[0] - start[0]))
+        low, high = sorted((float(start[axis]), float(end[axis])))
+        box = (rows, columns)[1 - axis]
+        steps = np.arange(
+            max(box.start, int(np.ceil(low))), min(box.stop - 1, int(np.floor(high))) + 1
+        )
+        slope = (end[1 - axis] - start[1 - axis]) / (end[axis] - start[axis])
+        across = start[1 - axis] + (steps - start[axis]) * slope
+        nearest = np.rint(across).astype(np.int64)
+        is_on = np.abs(across - nearest) <= slack
+        x, y = (steps, nearest) if axis == 0 else (nearest, steps)
+        is_on &= (x >= columns.start) & (x < columns.stop) & (y >= rows.start) & (y < rows.stop)
+        on_edge[y[is_on] - rows.start, x[is_on] - columns.start] = True
+    return on_edge
+
+
+def _crossing(corners: NDArray[np.float64]) -> tuple[int, int] | None:
+    """Return the first two sides of a polygon that meet anywhere but at a corner they share."""
+    starts, ends = corners, np.roll(corners, -1, axis=0)
+    n = len(corners)
+    if np.any(np.all(starts == ends, axis=1)):
+        i = int(np.flatnonzero(np.all(starts == ends, axis=1))[0])
+        return i, (i + 1) % n
+    for i in range(n):
+        others = np.arange(i + 1, n)
+        meets = _meets(starts[i], ends[i], starts[others], ends[others])
+        for j in others[meets]:
+            if j == i + 1 or (i == 0 and j == n - 1):
+                if _folds_back(corners, i, int(j)):
+                    return i, int(j)
+            else:
+                return i, int(j)
+    return None
+
+
+def _cross(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
+    product: NDArray[np.float64] = a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0]
+    return product
+
+
+def _meets(
+    start: NDArray[np.float64],
+    end: NDArray[np.float64],
+    starts: NDArray[np.float64],
+    ends: NDArray[np.float64],
+) -> NDArray[np.bool_]:
+    """Return which of some sides have a point in common with one side."""
+    d = end - start
+    p, q = np.sign(_cross(d, starts - start)), np.sign(_cross(d, ends - start))
+    other = ends - starts
+    r, s = np.sign(_cross(other, start - starts)), np.sign(_cross(other, end - starts))
+    boxes_meet = np.all(
+        (np.minimum(starts, ends) <= np.maximum(start, end))
+        & (np.maximum(starts, ends) >= np.minimum(start, end)),
+        axis=1,
+    )
+    meets: NDArray[np.bool_] = (p * q <= 0) & (r * s <= 0) & boxes_meet
+    return meets
+
+
+def _folds_back(corners: NDArray[np.float64], i: int, j: int) -> bool:
+    """Tell whether a side goes back along the side before it."""
+    first, second = (i, j) if j == i + 1 else (j, i)
+    corner = corners[second]
+    before, after = corners[first] - corner, corners[(second + 1) % len(corners)] - corner
+    return bool(_cross(before, after) == 0 and np.dot(before, after) > 0)

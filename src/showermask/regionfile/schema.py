@@ -1,0 +1,213 @@
+"""The schema of region files, and what is wrong with a tree that does not follow it."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from datetime import datetime
+from functools import cache
+from importlib import resources
+from itertools import islice
+from typing import Any, NamedTuple
+
+import yaml
+
+from showermask.messages import counted
+from showermask.regionfile.strictyaml import MAX_PROBLEMS
+
+__all__ = ["FORMATS", "Problem", "entry_problems", "format_of", "load_schema", "schema_problems"]
+
+#: The formats that are read; each takes all that those before it do.
+FORMATS = ("showermask-1.0", "showermask-1.1", "showermask-1.2")
+
+
+@cache
+def load_schema(name: str = FORMATS[-1]) -> dict[str, Any]:
+    """Return the schema of a format, a JSON schema (draft 2020-12)."""
+    text = resources.files("showermask.regionfile").joinpath(f"schemas/{name}.yaml").read_bytes()
+    schema: dict[str, Any] = yaml.safe_load(text)
+    return schema
+
+
+def format_of(tree: Collection[str]) -> str:
+    """Return the format to write a tree in: the earliest that has its keys, for all to read."""
+    return next(name for name in FORMATS if set(tree) <= set(load_schema(name)["properties"]))
+
+
+class Problem(NamedTuple):
+    """A departure from the schema: where in the tree, and a sentence with that place."""
+
+    path: tuple[str | int, ...]
+    text: str
+
+
+def schema_problems(tree: Any) -> Iterator[Problem]:
+    """Yield the ways in which a tree departs from the schema, in the order of the tree."""
+    if not isinstance(tree, dict):
+        found = "is empty" if tree is None else f"holds {_shown(tree)}"
+        yield Problem((), f"{found}, expected a mapping with the key showers")
+        return
+    version = tree.get("format", FORMATS[-1])
+    if version not in FORMATS:
+        yield Problem(
+            ("format",),
+            f"format is {_shown(version)}, expected {', '.join(FORMATS[:-1])} or {FORMATS[-1]}; "
+            "a later version of showermask may be needed to read it",
+        )
+        return
+    later = set(load_schema()["properties"]) - set(load_schema(version)["properties"])
+    if later & set(tree):
+        needed = ", ".join(sorted(later & set(tree)))
+        first = format_of(later & set(tree))
+        yield Problem(
+            ("format",), f"format is {_shown(version)}, expected {first} in a file with {needed}"
+        )
+    errors = islice(_validator().iter_errors(tree), MAX_PROBLEMS + 1)
+    for error in sorted(errors, key=lambda e: [(isinstance(p, str), p) for p in e.absolute_path]):
+        path = tuple(error.absolute_path)
+        yield from (Problem(path, text) for text in _sentences(error))
+
+
+def entry_problems(section: str, values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield the values of one entry that the schema does not allow: a key, and a sentence."""
+    place = f"{section}[0]."
+    for path, text in schema_problems({section: [dict(values)]}):
+        yield str(path[2]) if len(path) > 2 else "", text.replace(place, "", 1)
+
+
+@cache
+def _validator() -> Any:
+    """Return the validator, in which numbers are finite and nothing else passes for a number."""
+    import jsonschema
+
+    base = jsonschema.Draft202012Validator
+
+    def is_integer(_: Any, value: Any) -> bool:
+        return isinstance(value, int) and not isinstance(value, bool)
+
+    def is_number(checker: Any, value: Any) -> bool:
+        is_real = is_integer(checker, value) or isinstance(value, float)
+        return is_real and -sys.float_info.max <= value <= sys.float_info.max
+
+    types = base.TYPE_CHECKER.redefine_many({"integer": is_integer, "number": is_number})
+    formats = jsonschema.FormatChecker(formats=())
+
+    @formats.checks("date-time", raises=ValueError)
+    def is_date_time(value: Any) -> bool:
+        return not isinstance(value, str) or datetime.fromisoformat(value) is not None
+
+    @formats.checks("unicode", raises=ValueError)
+    def is_unicode(value: Any) -> bool:  # no half of a surrogate pair
+        return not isinstance(value, str) or value.encode() is not None
+
+    validator = jsonschema.validators.extend(base, type_checker=types)
+    return validator(load_schema(), format_checker=formats)
+
+
+def _sentences(error: Any) -> Iterator[str]:  # noqa: C901  # one case for each rule
+    """Turn an error of the schema into *where: found, expected, what to do*."""
+    place = _place(error.absolute_path)
+    prefix = f"{place}." if place else ""
+    found = error.instance
+    title = error.schema.get("title", "")
+    hint = f" ({title})" if title else ""
+    rule, limit = error.validator, error.validator_value
+    if rule == "additionalProperties":
+        known = error.schema["properties"]
+        expected = f"expected one of {', '.join(known)}"
+        for key in islice((key for key in found if key not in known), MAX_PROBLEMS + 1):
+            yield f"{prefix}{_shown_key(key)} is not a known key, {expected}"
+    elif rule == "required":
+        missing = [key for key in limit if key not in found]
+        # The schema reports each missing key by itself; find the one that this error is about.
+        name = next((key for key in missing if repr(key) in error.message), missing[0])
+        yield f"{prefix}{name} is missing{_title_of(error.schema, name)}"
+    elif rule == "type":
+        expected = f"{_TYPE_NAMES[limit]}{hint}{_advice(found, limit)}"
+        yield f"{place} is {_shown(found)}, expected {expected}"
+    elif rule == "enum":
+        yield f"{place} is {_shown(found)}, expected one of {', '.join(map(str, limit))}"
+    elif rule in _BOUNDS:
+        bound = _BOUNDS[rule].format(f"{limit:.10g}")
+        yield f"{place} is {_shown(found)}, expected {bound}{hint}"
+    elif rule == "anyOf" and isinstance(found, dict) and "required" in limit[0]:
+        yield f"{prefix}{limit[0]['required'][0]} is missing, expected {limit[0]['title']}"
+    elif rule == "anyOf":
+        yield f"{place} is {_shown(found)}, expected {title}"
+    elif rule in _LENGTHS:
+        is_exact = error.schema.get("minItems") == error.schema.get("maxItems") is not None
+        bound = limit if is_exact else _LENGTHS[rule].format(limit)
+        yield f"{place} has {counted(len(found), 'item')}, expected {bound}{hint}"
+    elif rule == "format":
+        yield f"{place} is {_shown(found)}, expected {_FORMATS[limit]}"
+    else:  # pragma: no cover - the schema uses no other rule
+        yield f"{place}: {error.message}"
+
+
+_FORMATS = {
+    "date-time": "a date and time such as 2026-11-20T15:00:00Z",
+    "unicode": "a text that can be written as UTF-8",
+}
+
+_BOUNDS = {"minimum": "{} or more", "maximum": "{} or less", "exclusiveMinimum": "more than {}"}
+
+_LENGTHS = {"minItems": "{} or more", "maxItems": "{} or fewer", "minLength": "{} or more"}
+
+_TYPE_NAMES = {
+    "object": "a mapping",
+    "array": "a list",
+    "string": "a text",
+    "integer": "a whole number",
+    "number": "a finite number",
+}
+
+
+def _title_of(schema: Mapping[str, Any], key: str) -> str:
+    title = schema["properties"].get(key, {}).get("title")
+    return f", expected {title[0].lower()}{title[1:]}" if title else ""
+
+
+def _advice(found: Any, wanted: str) -> str:
+    """Tell how to write a number that YAML readers take for a text."""
+    if not isinstance(found, str) or wanted not in ("number", "integer"):
+        return ""
+    try:
+        number = float(found.replace("_", ""))
+    except ValueError:
+        return ""
+    if not math.isfinite(number):
+        return ""
+    if abs(number) >= 1e16:
+        return ""
+    plain = repr(int(number)) if wanted == "integer" and number.is_integer() else repr(number)
+    return f"; write {plain}, without quotes, leading zeros or a bare exponent"
+
+
+def _place(path: Sequence[str | int]) -> str:
+    steps = (f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
+    return "".join(steps).removeprefix(".")
+
+
+def _shown_key(key: Any) -> str:
+    text = str(key)
+    return text if len(text) <= 60 else f"{text[:57]}…"
+
+
+def _shown(value: Any) -> str:
+    """Show a value in a message, briefly."""
+    if isinstance(value, str):
+        text = f"the text {value!r}"
+    elif isinstance(value, dict):
+        text = f"a mapping with {', '.join(map(str, list(value)[:5])) or 'nothing'}"
+    elif isinstance(value, list):
+        text = f"a list of {len(value)}"
+    elif value is None:
+        text = "null"
+    elif isinstance(value, bool):
+        text = str(value).lower()
+    elif isinstance(value, (int, float)):
+        text = repr(value)
+    else:
+        text = "an array" if hasattr(value, "shape") else f"a {type(value).__name__}"
+    return text if len(text) <= 80 else f"{text[:77]}…"

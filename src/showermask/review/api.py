@@ -1,0 +1,267 @@
+"""The requests of the review page. No path ever comes from it: exposures are numbered."""
+
+from __future__ import annotations
+
+import threading
+from collections import defaultdict
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from starlette.responses import JSONResponse, Response
+
+from showermask.exceptions import ShowermaskError
+from showermask.exposure.dq import COLOURS, MASK_COLOUR, OTHER_COLOUR, known_flags, pixel_flags
+from showermask.exposure.images import ImageReader
+from showermask.files import FileLock
+from showermask.glow.quicklook import mask_effect
+from showermask.masking.footprint import find_footprints, masked_pixels
+from showermask.regionfile.content import SECTIONS
+from showermask.regionfile.entry import Entry
+from showermask.regionfile.lookup import WorkItem
+from showermask.review.applying import apply_regions
+from showermask.review.encoding import CODE_SCALE, LINEAR_MADS, compress, encode_image
+from showermask.review.session import ReviewSession
+
+__all__ = ["Api", "Review"]
+
+
+class Review:
+    """The exposures of a run, opened when they are first asked for."""
+
+    def __init__(self, items: list[WorkItem], *, reviewer: str = "") -> None:
+        self.items = items
+        self.reviewer = reviewer
+        self._open: dict[int, tuple[ImageReader, ReviewSession]] = {}
+        self._opening = threading.Lock()
+        self._changing: dict[int, threading.Lock] = defaultdict(threading.Lock)
+
+    def get(self, number: int) -> tuple[ImageReader, ReviewSession]:
+        """Return reader and session of an exposure; raise when it can't be opened."""
+        if not 0 <= number < len(self.items):
+            raise IndexError(f"exposure {number}: expected 0 to {len(self.items) - 1}")
+        found = self._open.get(number)
+        if found is not None:  # images don't wait for what is opened or saved meanwhile
+            return found
+        with self._opening:
+            if number not in self._open:
+                item = self.items[number]
+                reader = ImageReader(item.exposure_path)
+                session = ReviewSession(
+                    reader.exposure,
+                    item.region_path,
+                    reviewer=self.reviewer,
+                    lock=FileLock(_lock_path(item.region_path)),
+                )
+                self._open[number] = reader, session
+            return self._open[number]
+
+    def close(self) -> None:
+        """Let others review the exposures; what is unsaved stays in drafts."""
+        with self._opening:
+            for _, session in self._open.values():
+                session.close()
+            self._open.clear()
+
+    def changing(self, number: int) -> threading.Lock:
+        """Return the lock under which the session of an exposure is changed."""
+        with self._opening:
+            return self._changing[number]
+
+    def has_unsaved(self, number: int) -> bool:
+        """Tell whether an exposure has something to save; not if it has not been opened."""
+        return number in self._open and self._open[number][1].is_dirty
+
+
+def _lock_path(region_path: Path) -> Path:
+    """Return where it is noted that a region file has unsaved changes: beside it, for all hosts."""
+    real = region_path.resolve()
+    return real.with_name(f".{real.stem}.lock")
+
+
+class Api:
+    """Answers the page. Each method takes the body of the request and the numbers in the path."""
+
+    def __init__(self, review: Review) -> None:
+        self._review = review
+
+    def exposures(self, _: Mapping[str, Any]) -> Response:
+        """Return the list of exposures, and how far the review of each is."""
+        rows = [
+            {
+                "root": item.root,
+                "file": item.exposure_path.name,
+                "isUnsaved": self._review.has_unsaved(number),
+                **item.progress(),
+            }
+            for number, item in enumerate(self._review.items)
+        ]
+        return JSONResponse({"exposures": rows})
+
+    def describe(self, _: Mapping[str, Any], number: int) -> Response:
+        """Return an exposure, its flags and the state of its review."""
+        reader, session = self._review.get(number)
+        exposure = reader.exposure
+        nints, ngroups = exposure.stack_shape
+        ny, nx = exposure.image_shape
+        return JSONResponse(
+            {
+                "number": number,
+                "count": len(self._review.items),
+                "root": exposure.root,
+                "file": reader.path.name,
+                "regionFile": session.path.name,
+                "product": exposure.product.value,
+                "isRaw": exposure.is_raw,
+                "isRamp": exposure.is_ramp,
+                "nints": nints,
+                "ngroups": ngroups,
+                "ngroupsOfRamp": exposure.ngroups,
+                "nintsOfRamp": exposure.nints,
+                "ny": ny,
+                "nx": nx,
+                "groupTime": exposure.group_time,
+                "flags": known_flags(exposure.product),
+                "pixelFlags": pixel_flags(),
+                "flagColours": {**COLOURS, "": OTHER_COLOUR},
+                "maskColour": MASK_COLOUR,
+                "codeScale": CODE_SCALE,
+                "linearMads": LINEAR_MADS,
+                "state": _state(session),
+            }
+        )
+
+    def frame(self, _: Mapping[str, Any], number: int, integration: int, group: int) -> Response:
+        """Return the difference of a group to the one before, packed."""
+        reader, _session = self._review.get(number)
+        packed = encode_image(reader.difference(integration, group))
+        return _packed(packed.data, {"X-Median": repr(packed.median), "X-Mad": repr(packed.mad)})
+
+    def dq(self, _: Mapping[str, Any], number: int, integration: int, group: int) -> Response:
+        """Return the flags of a group, packed."""
+        reader, _session = self._review.get(number)
+        flags = reader.dq(integration, group)
+        return _packed(compress(flags.astype(flags.dtype.newbyteorder("<")).tobytes()), {})
+
+    def pixel(
+        self, _: Mapping[str, Any], number: int, integration: int, x: int, y: int
+    ) -> Response:
+        """Return the ramp of a pixel."""
+        reader, _session = self._review.get(number)
+        ny, nx = reader.exposure.image_shape
+        if not (0 <= x < nx and 0 <= y < ny):
+            raise IndexError(f"pixel ({x}, {y}): expected x 0 to {nx - 1} and y 0 to {ny - 1}")
+        ramp = reader.pixel(integration, x, y)
+        return JSONResponse(
+            {"values": ramp.values, "flags": ramp.flags, "pixelFlags": ramp.pixel_flags}
+        )
+
+    def mask(self, body: Mapping[str, Any], number: int, integration: int, group: int) -> Response:
+        """Return the pixels that the step would mask in this group, one bit each.
+
+        With the ``extra`` entry and the entry ``selected``, or of one entry ``only``.
+        """
+        reader, session = self._review.get(number)
+        reader.check_index(integration, group)
+        shown = body.get("only", body.get("selected"))
+        entries = [] if "only" in body else list(session.accepted)
+        entries += [one.entry for one in session.entries if one.id == shown]
+        if body.get("extra") is not None:
+            entries.append(_entry_of(body["extra"]))
+        here = [
+            footprint
+            for footprint in find_footprints(entries, reader.exposure.shape)
+            if footprint.integration == integration
+            and footprint.groups.start <= group < footprint.groups.stop
+        ]
+        masked = masked_pixels(here, reader.exposure.image_shape)
+        return _packed(compress(np.packbits(masked, bitorder="little").tobytes()), {})
+
+    def effect(self, body: Mapping[str, Any], number: int) -> Response:
+        """Return what the mask of an entry would remove and cost."""
+        reader, _ = self._review.get(number)
+        footprint = find_footprints([_entry_of(body)], reader.exposure.shape)[0]
+        effect = mask_effect(reader, footprint)
+        return JSONResponse(
+            {
+                "pixels": effect.pixels,
+                "seconds": effect.seconds,
+                "removed": effect.removed,
+                "withoutRate": effect.without_rate,
+            }
+        )
+
+    def change(self, body: Mapping[str, Any], number: int) -> Response:
+        """Change the review."""
+        _, session = self._review.get(number)
+        revision = body.get("revision")
+        kind = body.get("change")
+        added = None
+        with self._review.changing(number):
+            if kind == "add":
+                added = session.add(_entry_of(body), revision=revision)
+            elif kind == "edit":
+                session.edit(body["id"], dict(body["values"]), revision=revision)
+            elif kind == "status":
+                session.set_status(body["ids"], body["status"], revision=revision)
+            elif kind == "remove":
+                session.remove(body["id"], revision=revision)
+            elif kind == "undo":
+                session.undo(revision=revision)
+            elif kind == "redo":
+                session.redo(revision=revision)
+            elif kind == "reload":
+                session.reload()
+            else:
+                raise ShowermaskError(f"change is {kind!r}, expected add, edit, status, remove …")
+        return JSONResponse({"state": _state(session), "added": added})
+
+    def save(self, body: Mapping[str, Any], number: int) -> Response:
+        """Save the region file."""
+        _, session = self._review.get(number)
+        with self._review.changing(number):
+            session.save(reviewer=body.get("reviewer"), force=bool(body.get("force")))
+        return JSONResponse({"state": _state(session)})
+
+    def apply(self, _: Mapping[str, Any], number: int) -> Response:
+        """Run the step on the exposure with the saved region file."""
+        reader, session = self._review.get(number)
+        if session.is_dirty:
+            raise ShowermaskError("there are unsaved marks; save them first")
+        session.check_not_changed()
+        reader.exposure.check_not_raw()
+        product, lines = apply_regions(reader.path, session.path)
+        return JSONResponse({"product": product.name, "folder": str(product.parent), "log": lines})
+
+
+def _entry_of(body: Mapping[str, Any]) -> Entry:
+    """Make the entry that a request holds under the name of its section, or as ``shower``."""
+    for section, kind in SECTIONS.items():
+        for key in (section, section.removesuffix("s")):
+            if key in body:
+                return kind.from_mapping(body[key])
+    raise ShowermaskError(f"the request has no entry, expected one of {', '.join(SECTIONS)}")
+
+
+def _state(session: ReviewSession) -> dict[str, Any]:
+    rows: dict[str, list[dict[str, Any]]] = {section: [] for section in SECTIONS}
+    for one in session.entries:
+        rows[one.entry.SECTION].append(one.row)
+    return {
+        **rows,
+        "revision": session.revision,
+        "isDirty": session.is_dirty,
+        "canUndo": session.can_undo,
+        "canRedo": session.can_redo,
+        "recovered": session.recovered,
+        "reviewer": session.reviewer_on_show,
+    }
+
+
+def _packed(data: bytes, headers: dict[str, str]) -> Response:
+    return Response(
+        data,
+        media_type="application/octet-stream",
+        headers={"Content-Encoding": "gzip", "Cache-Control": "no-store", **headers},
+    )

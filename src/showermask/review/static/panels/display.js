@@ -1,0 +1,108 @@
+// @ts-check
+// How the image is shown: stretch, colours, flags, mask.
+
+import { flagColour } from "../image/canvas.js";
+import { COLOUR_MAPS } from "../stretch.js";
+
+const IMPORTANT = ["DO_NOT_USE", "JUMP_DET", "SATURATED"];
+
+// The slider runs from 0.5 to 500 MAD by factors.
+const kOfSlider = (value) => 0.5 * 10 ** ((3 * value) / 100);
+const sliderOfK = (k) => (100 * Math.log10(k / 0.5)) / 3;
+
+export class DisplayPanel {
+  constructor(store, $, image) {
+    this.store = store;
+    this.$ = $;
+    $("map").replaceChildren(...COLOUR_MAPS.map((name) => new Option(name, name)));
+    this.#bindStretch();
+    this.#bindLook();
+    $("auto").addEventListener("click", () => {
+      if (!image.canvas.frame || !store.stretch) return;
+      const { median, mad } = image.canvas.frame;
+      Object.assign(store.stretch, { reference: { median, mad }, isFixed: false });
+      store.emit("look");
+    });
+    store.on("exposure", () => this.#buildFlags());
+    store.on("look", () => this.#draw());
+  }
+
+  #bindStretch() {
+    const { store } = this;
+    const inputs = {
+      shape: ["change", (stretch, input) => { stretch.shape = input.value; }],
+      k: ["input", (stretch, input) => { stretch.k = kOfSlider(Number(input.value)); }],
+      fixed: ["change", (stretch, input) => { stretch.isFixed = input.checked; }],
+      low: ["input", (stretch, input) => { if (input.value !== "") stretch.low = Number(input.value); }],
+      high: ["input", (stretch, input) => { if (input.value !== "") stretch.high = Number(input.value); }],
+    };
+    for (const [id, [kind, apply]] of Object.entries(inputs)) {
+      this.$(id).addEventListener(kind, (event) => {
+        if (!store.stretch) return;
+        /** @type {Function} */ (apply)(store.stretch, event.target);
+        store.emit("look");
+      });
+    }
+  }
+
+  #bindLook() {
+    const { store } = this;
+    const inputs = {
+      map: ["change", (input) => { store.look.map = input.value; }],
+      invert: ["change", (input) => { store.look.inverted = input.checked; }],
+      "show-flags": ["change", (input) => { store.look.flagsOn = input.checked; }],
+      opacity: ["input", (input) => { store.look.opacity = Number(input.value) / 100; }],
+    };
+    for (const [id, [kind, apply]] of Object.entries(inputs)) {
+      this.$(id).addEventListener(kind, (event) => {
+        /** @type {Function} */ (apply)(event.target);
+        store.emit("look");
+      });
+    }
+    this.$("show-mask").addEventListener("change", (event) => {
+      store.look.mask = event.target.checked;
+      store.emit("look", "mask");
+    });
+  }
+
+  #buildFlags() {
+    const { store } = this;
+    const { flags, flagColours } = store.info;
+    const names = [...IMPORTANT, ...Object.keys(flags).filter((name) => !IMPORTANT.includes(name))];
+    this.$("flags").replaceChildren(...names.map((name) => {
+      const label = document.createElement("label");
+      const box = document.createElement("input");
+      box.type = "checkbox";
+      box.checked = true;
+      box.dataset.flag = name;
+      box.addEventListener("change", () => {
+        if (box.checked) store.look.enabled.add(name);
+        else store.look.enabled.delete(name);
+        store.emit("look");
+      });
+      label.style.setProperty("--flag", `rgb(${flagColour(flagColours, name).join(" ")})`);
+      label.append(box, name);
+      return label;
+    }));
+  }
+
+  #draw() {
+    const { $, store } = this;
+    const { stretch } = store;
+    if (!stretch) return;
+    $("shape").value = stretch.shape;
+    $("k").value = sliderOfK(stretch.k);
+    $("k-value").textContent = stretch.k.toPrecision(2).replace(/\.0$/, "");
+    $("k").disabled = stretch.isFixed;
+    $("fixed").checked = stretch.isFixed;
+    const reach = stretch.k * stretch.reference.mad;
+    if (!stretch.isFixed) {
+      stretch.low = stretch.reference.median - reach;
+      stretch.high = stretch.reference.median + reach;
+    }
+    for (const name of ["low", "high"]) {
+      $(name).disabled = !stretch.isFixed;
+      if (document.activeElement !== $(name)) $(name).value = Number(stretch[name].toPrecision(5));
+    }
+  }
+}
