@@ -592,7 +592,7 @@ def region_bytes(rng: Random, regions: RegionFile, suffix: str) -> bytes:
 
 def some_ds9(rng: Random, regions: RegionFile) -> bytes:
     """Return a DS9 region file: drawn by a person, or written by showermask."""
-    from showermask.convert.ds9 import write_ds9
+    from showermask.convert.ds9draw import write_ds9
 
     if rng.random() < 0.4:
         with suppress(ShowermaskError):

@@ -15,7 +15,8 @@ from stdatamodels.jwst.datamodels import dqflags
 
 from showermask import BadPixels, RegionFile, Shower, Status, read_regions
 from showermask.cli import main
-from showermask.convert.ds9 import read_ds9, write_ds9
+from showermask.convert.ds9 import read_ds9
+from showermask.convert.ds9draw import write_ds9
 from showermask.convert.ecsv import read_table, write_table
 from showermask.convert.flags import read_flag_file
 from showermask.convert.options import ConvertOptions

@@ -19,7 +19,8 @@ from showermask import (
     write_regions,
 )
 from showermask.cli import main
-from showermask.convert.ds9 import read_ds9, write_ds9
+from showermask.convert.ds9 import read_ds9
+from showermask.convert.ds9draw import write_ds9
 from showermask.convert.ecsv import read_table, write_table
 from showermask.convert.options import ConvertOptions
 from showermask.exceptions import PolygonError, RegionFileError

@@ -15,7 +15,7 @@ from typing import TypeVar
 from showermask.exceptions import OutputError, RegionFileError, ShowermaskError
 from showermask.exposure.names import PRODUCT_SUFFIXES, product_root, product_suffix
 from showermask.exposure.product import describe_file
-from showermask.masking.mask import more_problems
+from showermask.masking.refusals import more_problems
 from showermask.messages import printable
 from showermask.regionfile.content import RegionFile
 from showermask.regionfile.lookup import REGION_SUFFIX, real_path, walk

@@ -9,7 +9,8 @@ from showermask.exceptions import RegionFileError
 from showermask.exposure.product import Exposure, describe_file
 from showermask.masking.cost import has_rate_left, time_lost
 from showermask.masking.footprint import Footprint
-from showermask.masking.mask import Mask, check_flag_names, file_remarks, more_problems
+from showermask.masking.mask import Mask
+from showermask.masking.refusals import check_flag_names, file_remarks, more_problems
 from showermask.regionfile.content import SECTIONS, RegionFile
 from showermask.regionfile.entry import Entry, Status
 from showermask.regionfile.reader import InvalidRegionFileError, read_regions

@@ -8,14 +8,12 @@ is read by `Ds9Text`: ``regions`` alone misreads or takes 18 of 24 inputs that a
 
 from __future__ import annotations
 
-import json
 import math
 import re
-import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, unquote
+from urllib.parse import unquote
 
 import numpy as np
 from astropy import units
@@ -23,14 +21,14 @@ from numpy.typing import NDArray
 from regions import (
     CirclePixelRegion,
     EllipsePixelRegion,
-    PixCoord,
     PointPixelRegion,
     PolygonPixelRegion,
     RectanglePixelRegion,
-    Regions,
 )
 
-from showermask.convert.ds9text import HEADER, LARGEST, Ds9Text
+from showermask.convert.ds9draw import write_ds9
+from showermask.convert.ds9shapes import GEOMETRY, numbers_of, parsed
+from showermask.convert.ds9text import Ds9Text
 from showermask.convert.format import Content, Converted, Format, read_text, write_text
 from showermask.convert.options import ConvertOptions
 from showermask.exceptions import ConvertError, EntryError
@@ -42,113 +40,10 @@ from showermask.regionfile.strictyaml import MAX_PROBLEMS
 
 __all__ = ["FORMAT", "read_ds9", "write_ds9"]
 
-_COLOURS = {"accepted": "green", "candidate": "yellow", "rejected": "red"}
-_TAGGED = ("integration", "group", "last_group", "status", "flags", "source", "score", "comment")
-_GEOMETRY = ("x", "y", "a", "b", "theta")
 _CLOSE = 1e-4  # pixels and degrees: nearer than this, a shape was not moved
-_DECIMALS = 6
 _TEXT = re.compile(r"""\btext\s*=\s*(?:\{([^}]*)\}|"([^"]*)"|'([^']*)')""")
 _LARGEST = 10  # times the frame
 _NUMBER = re.compile(r"[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?", re.ASCII)
-
-
-def write_ds9(region_file: RegionFile) -> str:
-    """Return a region file as DS9 regions, in image coordinates.
-
-    Masks in files, and whole columns and rows, are kept in comment lines.
-    """
-    tree = region_file.to_tree()
-    header = {key: value for key, value in tree.items() if key not in SECTIONS}
-    lines = ["# Region file format: DS9", HEADER + json.dumps(header), "image"]
-    for entry in region_file.entries:
-        try:
-            drawn = _DRAWN[entry.SECTION](entry)
-        except (ConvertError, ValueError) as error:
-            raise ConvertError(
-                f"{region_file.key_of(entry)}: {entry.location} can't be written for DS9 ({error})"
-            ) from error
-        if drawn is None:
-            lines.append(HEADER + json.dumps({entry.SECTION: entry.to_mapping()}))
-        else:
-            line, extra = drawn
-            lines.append(line + _properties(entry.to_mapping(), extra))
-    return "\n".join(lines) + "\n"
-
-
-def _line(shape: Any) -> str:
-    text: str = Regions([shape]).serialize(format="ds9", precision=_DECIMALS)
-    return text.strip().splitlines()[-1].strip()
-
-
-def _drawn_exactly(shape: Any, exact: list[float]) -> tuple[str, list[str]]:
-    """Return the line of a shape, and its numbers as a tag where DS9's decimals change them."""
-    if max(map(abs, exact)) > LARGEST / 2:
-        raise ConvertError(f"numbers beyond {LARGEST / 2:g} are not read back")
-    line = _line(shape)
-    (read,) = _parsed(line)
-    is_kept = _numbers_of(read) == exact
-    return line, [] if is_kept else ["exact " + " ".join(map(repr, exact))]
-
-
-def _draw_shower(shower: Any) -> tuple[str, list[str]]:
-    shape = EllipsePixelRegion(
-        PixCoord(shower.x, shower.y), 2 * shower.a, 2 * shower.b, shower.theta * units.deg
-    )
-    return _drawn_exactly(shape, [getattr(shower, name) for name in _GEOMETRY])
-
-
-def _draw_polygon(polygon: Any) -> tuple[str, list[str]]:
-    corners = polygon.outline()
-    shape = PolygonPixelRegion(PixCoord(corners[:, 0], corners[:, 1]))
-    return _drawn_exactly(shape, corners.ravel().tolist())
-
-
-def _draw_pixels(region: Any) -> tuple[str, list[str]] | None:
-    box = _box(region)
-    return None if box is None else (_line(box), ["pixels"])
-
-
-_DRAWN: Mapping[str, Callable[[Any], tuple[str, list[str]] | None]] = {
-    "showers": _draw_shower,
-    "pixels": _draw_pixels,
-    "polygons": _draw_polygon,
-}
-
-
-def _box(region: BadPixels) -> RectanglePixelRegion | None:
-    """Return the rectangle of a pixel region; None where it has none."""
-    ends = []
-    for value in (region.x, region.y):
-        if value is None or isinstance(value, str):
-            return None
-        ends.append(value if isinstance(value, tuple) else (value, value))
-    (x0, x1), (y0, y1) = ends
-    return RectanglePixelRegion(PixCoord((x0 + x1) / 2, (y0 + y1) / 2), x1 - x0 + 1, y1 - y0 + 1)
-
-
-def _properties(entry: dict[str, Any], extra: Sequence[str]) -> str:
-    """Return what follows a shape: colour, text and tags."""
-    status = entry.get("status", "accepted")
-    parts = [f"color={_COLOURS[status]}"]
-    comment = entry.get("comment")
-    if comment is not None and _is_plain(comment):
-        parts.append(f"text={{{comment}}}")
-    tags = list(extra)
-    for name in _TAGGED:
-        value = entry.get(name)
-        if value is None or (name == "comment" and _is_plain(value)):
-            continue
-        values = value if isinstance(value, list) else [value]
-        written = [quote(v, safe="") if isinstance(v, str) else repr(v) for v in values]
-        tags.append(" ".join([name, *written]))
-    return " # " + " ".join([*parts, *(f"tag={{{tag}}}" for tag in tags)])
-
-
-def _is_plain(text: str) -> bool:
-    """Tell whether DS9 and others read a text in braces as it is."""
-    return bool(re.fullmatch(r"[\w.,:;/+*?!()' -]*[\w.,:/+*?!()'-]", text, re.ASCII)) and (
-        text == text.strip()
-    )
 
 
 def read_ds9(text: str, path: Path, options: ConvertOptions) -> RegionFile:
@@ -161,7 +56,7 @@ def read_ds9(text: str, path: Path, options: ConvertOptions) -> RegionFile:
     entries["pixels"] = source.pixels  # the text adds to it too, in its order
     for number, line in source.shapes():
         try:
-            (shape,) = _parsed(line)
+            (shape,) = parsed(line)
             _convert(shape, _said(shape, line), options, entries, path)
         except (ConvertError, EntryError) as error:
             source.problems += [f"line {number}: {problem}" for problem in error.problems]
@@ -173,20 +68,6 @@ def read_ds9(text: str, path: Path, options: ConvertOptions) -> RegionFile:
     tree |= {name: listed for name, listed in entries.items() if listed or name == "showers"}
     tree.pop("format")
     return regions_of_tree(tree, path)
-
-
-def _parsed(line: str) -> list[Any]:
-    """Return the shapes that ``regions`` reads of a line: all of it, or an error."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        try:
-            shapes = list(Regions.parse(f"image\n{line}\n", format="ds9"))
-        except Exception as error:
-            raise ConvertError(f"{line[:40]!r} can't be read ({error})") from error
-    if caught or len(shapes) != 1:
-        reason = str(caught[0].message) if caught else f"{len(shapes)} shapes"
-        raise ConvertError(f"{line[:40]!r} can't be read ({reason})")
-    return shapes
 
 
 def _convert(
@@ -203,7 +84,7 @@ def _convert(
     is_ellipse = isinstance(shape, EllipsePixelRegion | CirclePixelRegion)
     is_polygon = isinstance(shape, PolygonPixelRegion) and "group" in {**times, **said}
     if is_ellipse or is_polygon:
-        numbers = _numbers_of(shape)
+        numbers = numbers_of(shape)
         if (
             exact is not None
             and len(exact) == len(numbers)
@@ -217,7 +98,7 @@ def _convert(
                 f"{' and '.join(f'--{name}' for name in missing)}, or tags such as tag={{group 12}}"
             )
         if is_ellipse:
-            geometry: dict[str, Any] = dict(zip(_GEOMETRY, numbers, strict=True))
+            geometry: dict[str, Any] = dict(zip(GEOMETRY, numbers, strict=True))
         else:
             geometry = {"vertices": [numbers[i : i + 2] for i in range(0, len(numbers), 2)]}
         entries["showers" if is_ellipse else "polygons"].append({**times, **geometry, **said})
@@ -273,7 +154,7 @@ def _exact(values: list[str]) -> list[float] | None:
     """Return the numbers of an ellipse, or of the corners of a polygon."""
     numbers = _numbers(values) or []
     is_polygon = len(numbers) >= 6 and len(numbers) % 2 == 0
-    return numbers if len(numbers) == len(_GEOMETRY) or is_polygon else None
+    return numbers if len(numbers) == len(GEOMETRY) or is_polygon else None
 
 
 def _score(values: list[str]) -> float | None:
@@ -294,20 +175,6 @@ _TAGS: dict[str, Callable[[list[str]], Any]] = {
     "exact": _exact,
     "pixels": lambda values: None if values else True,
 }
-
-
-def _numbers_of(shape: Any) -> list[float]:
-    """Return x, y, a, b and theta of an ellipse or circle, x and y of all corners of a polygon."""
-    if isinstance(shape, PolygonPixelRegion):
-        corners = np.stack([shape.vertices.x, shape.vertices.y], axis=1)
-        return [float(value) for value in corners.ravel()]
-    if isinstance(shape, CirclePixelRegion):
-        a = b = float(shape.radius)
-        theta = 0.0
-    else:
-        a, b = float(shape.width) / 2, float(shape.height) / 2
-        theta = float(shape.angle.to_value(units.deg))
-    return [float(shape.center.x), float(shape.center.y), a, b, theta]
 
 
 def _rectangle(shape: Any) -> dict[str, Any] | None:

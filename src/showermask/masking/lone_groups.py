@@ -12,6 +12,9 @@ from showermask.masking.footprint import Footprint
 
 __all__ = ["flag_lone_groups"]
 
+#: Flags of groups that the ramp fit does not use.
+_UNUSED = DO_NOT_USE | SATURATED
+
 
 def flag_lone_groups(
     plane: NDArray[np.uint8], footprints: Sequence[Footprint], bits: Sequence[int]
@@ -53,27 +56,39 @@ def flag_lone_groups(
 
 def _flag_lone_groups(dq: NDArray[np.uint8], inside: NDArray[np.bool_]) -> int:
     """Flag the lone groups of ``(ngroups, rows, columns)`` in some pixels; return how many."""
-    unused = DO_NOT_USE | SATURATED
-    outside = np.where(inside, np.uint8(0), np.uint8(unused))
-    # MIRI ramps begin and end with groups that are not used at all.
-    while len(dq) and np.all((dq[0] | outside) & unused):
-        dq = dq[1:]
-    while len(dq) and np.all((dq[-1] | outside) & unused):
-        dq = dq[:-1]
+    dq = _without_unused_ends(dq)
     if not len(dq):
         return 0
     suspects = inside
     if len(dq) > 1:  # without any flag, neighbours are linked
-        suspects = inside & (np.bitwise_or.reduce(dq) & (unused | JUMP_DET) != 0)
+        suspects = inside & (np.bitwise_or.reduce(dq) & (_UNUSED | JUMP_DET) != 0)
+        if not suspects.any():
+            return 0
     rows, columns = np.nonzero(suspects)
-    if not len(rows):
-        return 0
     ramps = np.array([group[rows, columns] for group in dq])  # image by image: they lie far apart
-    usable = ramps & unused == 0
+    usable = ramps & _UNUSED == 0
+    lone = usable.copy()
     has_link = usable[1:] & usable[:-1] & (ramps[1:] & JUMP_DET == 0)
-    lone = usable
     lone[1:] &= ~has_link
     lone[:-1] &= ~has_link
+    if not lone.any():
+        return 0
     groups, pixels = np.nonzero(lone)
     dq[groups, rows[pixels], columns[pixels]] |= DO_NOT_USE
     return len(groups)
+
+
+def _without_unused_ends(dq: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return groups without the first and last ones that no pixel uses, as MIRI ramps have them."""
+    first, stop = 0, len(dq)
+    while first < stop and _is_unused(dq[first]):
+        first += 1
+    while first < stop and _is_unused(dq[stop - 1]):
+        stop -= 1
+    return dq[first:stop]
+
+
+def _is_unused(group: NDArray[np.uint8]) -> bool:
+    """Tell whether all pixels of a group have the same reason not to be used."""
+    # One pixel tells of most groups that they are used.
+    return bool(group[0, 0] & _UNUSED and np.bitwise_and.reduce(group, axis=None) & _UNUSED)

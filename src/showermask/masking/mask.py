@@ -6,7 +6,7 @@ the same plan, so that none of them takes what another one refuses.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,29 +14,24 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from showermask.exceptions import (
-    FlagError,
-    MaskTooLargeError,
-    RegionFileError,
-    ShowermaskError,
-)
-from showermask.exposure.dq import all_flags, bits_of, known_flags
+from showermask.exceptions import MaskTooLargeError, RegionFileError
 from showermask.exposure.product import Exposure
 from showermask.masking.cost import Cost, Coverage, measure
 from showermask.masking.footprint import Footprint, are_set, find_footprints, set_bits
 from showermask.masking.lone_groups import flag_lone_groups
-from showermask.messages import counted
+from showermask.masking.refusals import (
+    Refusals,
+    add_refusals,
+    bits_of_entry,
+    default_bits,
+    file_remarks,
+    more_problems,
+)
 from showermask.regionfile.content import RegionFile
-from showermask.regionfile.entry import Entry, Status
+from showermask.regionfile.entry import Entry
 from showermask.regionfile.reader import InvalidRegionFileError, Values, read_regions
 
-__all__ = [
-    "DEFAULT_FLAGS",
-    "MAX_MASKED_FRACTION",
-    "Mask",
-    "check_entry",
-    "check_flag_names",
-]
+__all__ = ["DEFAULT_FLAGS", "MAX_MASKED_FRACTION", "Mask"]
 
 #: Both are needed: JUMP_DET keeps the mask visible in the rate's DQ, DO_NOT_USE keeps the masked
 #: groups out of the fit also where fewer than two usable groups come before the shower.
@@ -102,17 +97,17 @@ class Mask:
             flag is not known, too much of an image is masked. `RegionFileError`, or `FlagError` or
             `MaskTooLargeError` where it is that alone.
         """
-        default = _default_bits(default_flags, exposure)
-        refusals = _Refusals(region_file.name)
+        default = default_bits(default_flags, exposure)
+        refusals = Refusals(region_file.name)
         refusals.add(RegionFileError, region_file.mismatches(exposure))
         chosen: list[Entry] = []
         bits: list[int] = []
         for entry in region_file.entries:
             values = Values(region_file.key_of(entry), type(entry), vars(entry))
-            if _add_refusals(refusals, values, exposure) or not entry.is_accepted:
+            if add_refusals(refusals, values, exposure) or not entry.is_accepted:
                 continue
             chosen.append(entry)
-            named = _bits_of_entry(values, exposure)
+            named = bits_of_entry(values, exposure)
             bits.append(default if named is None else named)
         footprints = find_footprints(chosen, exposure.shape, bits)
         mask = cls(region_file, exposure, tuple(footprints), tuple(default_flags))
@@ -248,127 +243,3 @@ class Mask:
             "look for a slip in a or b (semi-axes in pixels) or in a mask, or raise "
             "max_masked_fraction"
         )
-
-
-class _Refusals:
-    """Reasons to refuse the mask of a file, with the errors that they are."""
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-        self._found: list[tuple[type[ShowermaskError], str]] = []
-
-    def add(self, kind: type[ShowermaskError], texts: Iterable[str]) -> None:
-        self._found += [(kind, f"{self._name}: {text}") for text in texts]
-
-    def __len__(self) -> int:
-        return len(self._found)
-
-    @property
-    def texts(self) -> list[str]:
-        return [text for _, text in self._found]
-
-    def check_none(self) -> None:
-        kinds = {kind for kind, _ in self._found}
-        error = kinds.pop() if len(kinds) == 1 else RegionFileError
-        error.check_none(self.texts)
-
-
-def file_remarks(region_file: RegionFile) -> Iterator[str]:
-    """Yield what the reviewer of a region file may not have meant, whatever the exposure."""
-    open_ = len(region_file.candidates)
-    if open_:
-        yield (
-            f"{region_file.name}: {counted(open_, 'candidate is', 'candidates are')} not applied; "
-            f"accept or reject {'it' if open_ == 1 else 'them'}"
-        )
-    for first, other in region_file.repeated():
-        yield f"{region_file.name}: {other} says the same as {first}; remove one of them"
-
-
-def more_problems(error: InvalidRegionFileError, exposure: Exposure | None) -> list[str]:
-    """Return what else is wrong with an invalid file: flags, and, for an exposure, ranges."""
-    known = set(error.problems)
-    name = error.problems[0].partition(": ")[0]
-    refusals = _Refusals(name)
-    for values in error.values:
-        if exposure is not None:
-            _add_refusals(refusals, values, exposure)
-        elif _may_be_masked(values):
-            refusals.add(FlagError, _flag_problems(values, None))
-    told = {problem.removesuffix(" (from shape)") for problem in known}
-    return [text for text in refusals.texts if text not in told]
-
-
-def check_flag_names(region_file: RegionFile) -> None:
-    """Check that the flags of entries that are or may be masked are those of any plane."""
-    problems = [
-        f"{region_file.name}: {problem}"
-        for entry in region_file.entries
-        if entry.status is not Status.REJECTED
-        for problem in _flag_problems(
-            Values(region_file.key_of(entry), type(entry), vars(entry)), None
-        )
-    ]
-    FlagError.check_none(problems)
-
-
-def check_entry(entry: Entry, exposure: Exposure, *, flags: bool = True) -> None:
-    """Check that an entry by itself can be masked in an exposure."""
-    values = Values("", type(entry), vars(entry))
-    RegionFileError.check_none([f"{name} {text}" for name, text in _outside(values, exposure)])
-    if flags:
-        FlagError.check_none([text.removeprefix(".") for text in _flag_problems(values, exposure)])
-
-
-def _add_refusals(refusals: _Refusals, values: Values, exposure: Exposure) -> bool:
-    """Add what is wrong with an entry for an exposure; tell whether anything is."""
-    before = len(refusals)
-    outside = _outside(values, exposure)
-    refusals.add(RegionFileError, (f"{values.key}.{name} {text}" for name, text in outside))
-    if values.values.get("status", Status.ACCEPTED) == Status.ACCEPTED:
-        refusals.add(FlagError, _flag_problems(values, exposure))
-    return len(refusals) > before
-
-
-def _may_be_masked(values: Values) -> bool:
-    return values.values.get("status") != Status.REJECTED
-
-
-def _outside(values: Values, exposure: Exposure) -> Iterator[tuple[str, str]]:
-    return values.kind.out_of_range(
-        values.values,
-        nints=exposure.nints,
-        ngroups=exposure.ngroups,
-        image_shape=exposure.image_shape,
-    )
-
-
-def _flag_problems(values: Values, exposure: Exposure | None) -> tuple[str, ...]:
-    try:
-        _bits_of_entry(values, exposure)
-    except FlagError as error:
-        return error.problems
-    return ()
-
-
-def _bits_of_entry(values: Values, exposure: Exposure | None) -> int | None:
-    """Combine the flags that an entry names for the plane of an exposure; None if it names none.
-
-    Without an exposure the flags of all planes are known. Of bad pixels, flags that only other
-    planes have are left out if another one is left: PERSISTENCE is known to pixels, not to groups.
-    """
-    flags = values.values.get("flags")
-    if flags is None:
-        return None
-    known = all_flags() if exposure is None else known_flags(exposure.product)
-    plane = "any plane" if exposure is None else exposure.product.plane.upper()
-    names = [name.strip().upper() for name in flags]
-    if values.kind.MAY_NAME_OTHER_FLAGS:
-        elsewhere = all_flags()
-        names = [name for name in names if name in known or name not in elsewhere] or names
-    return bits_of(names, known, where=f"{values.key}.flags", plane=plane)
-
-
-def _default_bits(flags: Sequence[str], exposure: Exposure) -> int:
-    plane = exposure.product.plane.upper()
-    return bits_of(flags, known_flags(exposure.product), where="flags of the step", plane=plane)

@@ -117,7 +117,8 @@ def _check_options(options: argparse.Namespace) -> None:
 
 
 def _propose_persistence(work: list[WorkItem], options: argparse.Namespace) -> list[str]:
-    from showermask.propose.persistence import PersistenceOptions, propose_persistence
+    from showermask.propose.persistence import propose_persistence
+    from showermask.propose.saturation import PersistenceOptions
     from showermask.regionfile.entry import Status
 
     given = PersistenceOptions(

@@ -11,55 +11,37 @@ from pathlib import Path
 import numpy as np
 from astropy.io import fits
 from numpy.typing import NDArray
-from scipy.ndimage import binary_dilation
 
-from showermask.exceptions import ExposureError, ShowermaskError
-from showermask.exposure.dq import SATURATED
-from showermask.exposure.images import ImageReader
-from showermask.exposure.product import Exposure
+from showermask.exceptions import ShowermaskError
 from showermask.masking.footprint import find_footprints, masked_pixels
 from showermask.messages import counted
+from showermask.propose.saturation import (
+    NO_SOURCE,
+    DetectorHistory,
+    PersistenceOptions,
+    TakenExposure,
+    take,
+)
 from showermask.regionfile.badpixels import BadPixels, MaskImage, ranges_of
-from showermask.regionfile.entry import Status
 from showermask.regionfile.lookup import WorkItem
 from showermask.regionfile.maskfile import write_mask
 from showermask.regionfile.reader import read_regions_for
 from showermask.regionfile.writer import write_regions
 
-__all__ = ["FLAGS", "Persistence", "PersistenceOptions", "propose_persistence", "saturated_pixels"]
+__all__ = ["FLAGS", "Persistence", "propose_persistence"]
 
 #: What persistence is flagged with; PERSISTENCE where the plane knows it.
 FLAGS = ("DO_NOT_USE", "PERSISTENCE")
 
 _SOURCE = "persistence"
-_SECONDS_OF_A_DAY = 86400.0
-_CORNER = ("SUBSTRT2", "SUBSTRT1")  # row, column
-_LAST_DAY = 1e6  # MJD
 #: More ranges than this go into a mask file.
 _MOST_RANGES = 100
-#: Of a pixel that has no source.
-_NONE = -1
 #: How the comments of entries read, by which they are known again.
 _OUR_COMMENT = re.compile(
     r"saturated in (?:(?P<source>\S+), \d+|\d+ earlier exposures?, \d+ to \d+) s before"
 )
 #: Keywords of a mask for the names of the sources, with their number in the image.
 _SOURCE_KEY = "SRC"
-
-
-@dataclass(frozen=True, kw_only=True)
-class PersistenceOptions:
-    """Options: the pixels that leave persistence, and for how long."""
-
-    #: A pixel counts that has at least one saturated group in an integration, and at most so many
-    #: that are not; and fewer than half of its groups, which is what counts in short ramps.
-    unsaturated_groups: int = 3
-    #: Pixels to grow the saturated ones by, on each side.
-    grow: int = 0
-    #: Seconds from the end of an exposure to the start of a later one within which it matters.
-    time_limit: float | None = None
-    #: Of the entries.
-    status: Status = Status.ACCEPTED
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,81 +75,15 @@ class Persistence:
         )
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Taken:
-    """An exposure, and when and where on the detector it was taken.
-
-    ``saturated`` are the rows and columns of its saturated pixels.
-    """
-
-    path: Path
-    regions: Path
-    exposure: Exposure
-    detector: str
-    start: float
-    end: float
-    corner: tuple[int, int]
-    saturated: tuple[NDArray[np.intp], NDArray[np.intp]]
-
-    @property
-    def place(self) -> tuple[slice, slice]:
-        """Rows and columns of the detector that the exposure covers."""
-        rows, columns = (
-            slice(first, first + size)
-            for first, size in zip(self.corner, self.exposure.image_shape, strict=True)
-        )
-        return rows, columns
-
-    def seconds_after(self, source: _Taken) -> float:
-        """Return the time from the end of an earlier exposure to the start of this one, in s."""
-        return max(0.0, self.start - source.end)
-
-
-class _Detector:
-    """The pixels of a detector, and the last exposure in which each has saturated."""
-
-    def __init__(self, exposures: Sequence[_Taken]) -> None:
-        self._rows = min(one.place[0].start for one in exposures)
-        self._columns = min(one.place[1].start for one in exposures)
-        shape = (
-            max(one.place[0].stop for one in exposures) - self._rows,
-            max(one.place[1].stop for one in exposures) - self._columns,
-        )
-        self._last = np.full(shape, _NONE, np.int32)
-        self.sources: list[_Taken] = []
-
-    def add(self, source: _Taken) -> None:
-        """Note the saturated pixels of an exposure that is later than those before it."""
-        rows, columns = source.saturated
-        part = self._last[self._part(source)]
-        part[rows, columns] = len(self.sources)
-        self.sources.append(source)
-
-    def seen_by(self, one: _Taken, time_limit: float | None) -> NDArray[np.int32]:
-        """Return for each pixel of an exposure the number of its source, `_NONE` without one."""
-        seen = self._last[self._part(one)].copy()
-        for number in np.unique(seen[seen != _NONE]):
-            if time_limit is not None and one.seconds_after(self.sources[number]) > time_limit:
-                seen[seen == number] = _NONE
-        return seen
-
-    def _part(self, one: _Taken) -> tuple[slice, slice]:
-        rows, columns = one.place
-        return (
-            slice(rows.start - self._rows, rows.stop - self._rows),
-            slice(columns.start - self._columns, columns.stop - self._columns),
-        )
-
-
 def propose_persistence(
     work: Iterable[WorkItem], options: PersistenceOptions
 ) -> tuple[list[Persistence], list[str]]:
     """Write what saturated in each exposure into the region files of the later ones."""
-    taken: list[_Taken] = []
+    taken: list[TakenExposure] = []
     problems: list[str] = []
     for item in work:
         try:
-            taken.append(_take(item.exposure_path, item.region_path, options))
+            taken.append(take(item.exposure_path, item.region_path, options))
         except ShowermaskError as error:
             problems += error.problems
     done: list[Persistence] = []
@@ -175,7 +91,7 @@ def propose_persistence(
     taken.sort(key=lambda one: (one.detector, one.start, one.path.name))
     for _, of_detector in groupby(taken, key=lambda one: one.detector):
         exposures = list(of_detector)
-        detector = _Detector(exposures)
+        detector = DetectorHistory(exposures)
         for _, at_once in groupby(exposures, key=lambda one: one.start):
             simultaneous = list(at_once)
             for one in simultaneous:
@@ -189,75 +105,8 @@ def propose_persistence(
     return sorted(done, key=lambda result: (start[result.exposure], result.exposure)), problems
 
 
-def _take(path: Path, regions: Path, options: PersistenceOptions) -> _Taken:
-    with ImageReader(path) as reader:
-        exposure = reader.exposure
-        if not exposure.is_ramp or exposure.is_raw or not reader.has_flags:
-            raise ExposureError(
-                f"{path}: expected a ramp with the flags of the saturation step (_jump, _ramp)"
-            )
-        saturated = saturated_pixels(reader, options)
-    header = fits.getheader(path)
-    detector = header.get("DETECTOR")
-    start, end = header.get("EXPSTART"), header.get("EXPEND")
-    corner = [header.get(key, 1) for key in _CORNER]
-    problems = [] if isinstance(detector, str) else [f"DETECTOR is {detector!r}"]
-    for key, day in (("EXPSTART", start), ("EXPEND", end)):
-        if not isinstance(day, float | int) or isinstance(day, bool) or not 0 < day < _LAST_DAY:
-            problems.append(f"{key} is {day!r}")
-    if not problems and end < start:
-        problems.append(f"EXPEND is {end}, before EXPSTART")
-    problems += [
-        f"{k} is {v!r}" for k, v in zip(_CORNER, corner, strict=True) if type(v) is not int
-    ]
-    if problems:
-        raise ExposureError(
-            f"{path}: {'; '.join(problems)}: expected what says when (MJD) and where on the "
-            "detector it was taken"
-        )
-    rows, columns = np.nonzero(saturated)
-    return _Taken(
-        path=path,
-        regions=regions,
-        exposure=exposure,
-        detector=str(detector),
-        start=float(start) * _SECONDS_OF_A_DAY,
-        end=float(end) * _SECONDS_OF_A_DAY,
-        corner=(int(corner[0]), int(corner[1])),
-        saturated=(rows, columns),
-    )
-
-
-def saturated_pixels(reader: ImageReader, options: PersistenceOptions) -> NDArray[np.bool_]:
-    """Find the pixels of a ramp that saturate for most of an integration.
-
-    Parameters
-    ----------
-    reader : ImageReader
-        The ramp.
-    options : Rules
-        Which pixels count.
-
-    Returns
-    -------
-    `numpy.ndarray`
-        ``(ny, nx)`` bool: those of any integration, grown.
-    """
-    nints, ngroups = reader.stack_shape
-    most = min(options.unsaturated_groups, (ngroups - 1) // 2)
-    found = np.zeros(reader.exposure.image_shape, bool)
-    for integration in range(nints):
-        count = np.zeros(found.shape, np.int32)
-        for group in range(ngroups):
-            count += (reader.dq(integration, group) & SATURATED) > 0
-        found |= (count >= 1) & (ngroups - count <= most)
-    if options.grow:
-        found = binary_dilation(found, np.ones((3, 3), bool), iterations=options.grow)
-    return found
-
-
 def _propose(
-    one: _Taken, detector: _Detector, looked_at: set[str], options: PersistenceOptions
+    one: TakenExposure, detector: DetectorHistory, looked_at: set[str], options: PersistenceOptions
 ) -> Persistence:
     before = read_regions_for(one.regions, one.exposure)
     seen = detector.seen_by(one, options.time_limit)
@@ -267,15 +116,17 @@ def _propose(
     is_new = after != before
     if mask is not None and mask.image is not None:
         inside = mask.image.full_image()
-        _write_sources(one.regions.parent / str(mask.mask), np.where(inside, seen, _NONE), detector)
+        _write_sources(
+            one.regions.parent / str(mask.mask), np.where(inside, seen, NO_SOURCE), detector
+        )
     if is_new:
         write_regions(one.regions, after)
-    left = np.unique(seen[seen != _NONE])
+    left = np.unique(seen[seen != NO_SOURCE])
     kept_ids = {id(region) for region in kept}
     return Persistence(
         exposure=one.exposure.name,
         sources=tuple(detector.sources[number].exposure.name for number in left[::-1]),
-        pixels=int(np.count_nonzero(seen != _NONE)),
+        pixels=int(np.count_nonzero(seen != NO_SOURCE)),
         regions=one.regions,
         gone=sum(id(region) not in kept_ids for region in before.pixels),
         is_written=is_new,
@@ -285,8 +136,8 @@ def _propose(
 def _merged(
     pixels: Sequence[BadPixels],
     seen: NDArray[np.int32],
-    one: _Taken,
-    detector: _Detector,
+    one: TakenExposure,
+    detector: DetectorHistory,
     looked_at: set[str],
     options: PersistenceOptions,
 ) -> tuple[list[BadPixels], list[BadPixels]]:
@@ -304,7 +155,7 @@ def _merged(
     }
     for region in pixels:
         if stays[id(region)] and region.source == _SOURCE:
-            left[masked_pixels(find_footprints([region], image_shape), image_shape)] = _NONE
+            left[masked_pixels(find_footprints([region], image_shape), image_shape)] = NO_SOURCE
     wanted = _entries(left, one, detector, options)
     kept = []
     for region in pixels:
@@ -319,11 +170,14 @@ def _merged(
 
 
 def _entries(
-    seen: NDArray[np.int32], one: _Taken, detector: _Detector, options: PersistenceOptions
+    seen: NDArray[np.int32],
+    one: TakenExposure,
+    detector: DetectorHistory,
+    options: PersistenceOptions,
 ) -> list[BadPixels]:
     """Return the entries for the pixels that have a source: ranges, or one mask for many."""
     found: list[BadPixels] = []
-    numbers = np.unique(seen[seen != _NONE])[::-1]  # the latest source first
+    numbers = np.unique(seen[seen != NO_SOURCE])[::-1]  # the latest source first
     common = BadPixels(x=0, y=0, flags=FLAGS, status=options.status, source=_SOURCE)
     for number in numbers:
         source = detector.sources[number]
@@ -338,8 +192,8 @@ def _entries(
 def _mask_entry(
     seen: NDArray[np.int32],
     numbers: NDArray[np.int32],
-    one: _Taken,
-    detector: _Detector,
+    one: TakenExposure,
+    detector: DetectorHistory,
     common: BadPixels,
 ) -> BadPixels:
     seconds = [one.seconds_after(detector.sources[number]) for number in numbers]
@@ -349,7 +203,7 @@ def _mask_entry(
         x=None,
         y=None,
         mask="new",
-        image=MaskImage.of_array(seen != _NONE),
+        image=MaskImage.of_array(seen != NO_SOURCE),
         comment=f"saturated in {what}, {min(seconds):.0f} to {max(seconds):.0f} s before",
     )
 
@@ -386,9 +240,9 @@ def _sources_of(region: BadPixels, folder: Path) -> set[str]:
     return {match["source"]} if match is not None and match["source"] else set()
 
 
-def _write_sources(path: Path, seen: NDArray[np.int32], detector: _Detector) -> None:
+def _write_sources(path: Path, seen: NDArray[np.int32], detector: DetectorHistory) -> None:
     """Write a mask in which each pixel has the number of its source, named in the header."""
-    numbers = np.unique(seen[seen != _NONE])
+    numbers = np.unique(seen[seen != NO_SOURCE])
     image = np.zeros(seen.shape, np.uint16)
     header = fits.Header()
     for value, number in enumerate(numbers, 1):

@@ -40,7 +40,7 @@ def encode_image(image: NDArray[np.float32]) -> EncodedImage:
 
     Returns
     -------
-    EncodedFrame
+    EncodedImage
         Codes that are exact to a thirty-second of a MAD near the median, and to 0.4 % far from it.
     """
     finite = np.isfinite(image)

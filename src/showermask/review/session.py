@@ -15,7 +15,7 @@ from typing import Any
 from showermask.exceptions import LockedError, OutputError, RegionFileError, ShowermaskError
 from showermask.exposure.product import Exposure
 from showermask.files import FileLock, atomic_write, sha256_of
-from showermask.masking.mask import check_entry
+from showermask.masking.refusals import check_entry
 from showermask.regionfile.content import RegionFile
 from showermask.regionfile.entry import Entry, Status
 from showermask.regionfile.reader import MAX_SIZE, read_regions

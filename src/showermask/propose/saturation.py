@@ -1,0 +1,182 @@
+"""Saturated pixels of exposures, and the last exposure in which each pixel of a detector did so."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from astropy.io import fits
+from numpy.typing import NDArray
+from scipy.ndimage import binary_dilation
+
+from showermask.exceptions import ExposureError
+from showermask.exposure.dq import SATURATED
+from showermask.exposure.images import ImageReader
+from showermask.exposure.product import Exposure
+from showermask.regionfile.entry import Status
+
+__all__ = [
+    "NO_SOURCE",
+    "DetectorHistory",
+    "PersistenceOptions",
+    "TakenExposure",
+    "saturated_pixels",
+    "take",
+]
+
+_SECONDS_OF_A_DAY = 86400.0
+_CORNER = ("SUBSTRT2", "SUBSTRT1")  # row, column
+_LAST_DAY = 1e6  # MJD
+#: Of a pixel that has no source.
+NO_SOURCE = -1
+
+
+@dataclass(frozen=True, kw_only=True)
+class PersistenceOptions:
+    """Options: the pixels that leave persistence, and for how long."""
+
+    #: A pixel counts that has at least one saturated group in an integration, and at most so many
+    #: that are not; and fewer than half of its groups, which is what counts in short ramps.
+    unsaturated_groups: int = 3
+    #: Pixels to grow the saturated ones by, on each side.
+    grow: int = 0
+    #: Seconds from the end of an exposure to the start of a later one within which it matters.
+    time_limit: float | None = None
+    #: Of the entries.
+    status: Status = Status.ACCEPTED
+
+
+@dataclass(frozen=True, kw_only=True)
+class TakenExposure:
+    """An exposure, and when and where on the detector it was taken.
+
+    ``saturated`` are the rows and columns of its saturated pixels.
+    """
+
+    path: Path
+    regions: Path
+    exposure: Exposure
+    detector: str
+    start: float
+    end: float
+    corner: tuple[int, int]
+    saturated: tuple[NDArray[np.intp], NDArray[np.intp]]
+
+    @property
+    def place(self) -> tuple[slice, slice]:
+        """Rows and columns of the detector that the exposure covers."""
+        rows, columns = (
+            slice(first, first + size)
+            for first, size in zip(self.corner, self.exposure.image_shape, strict=True)
+        )
+        return rows, columns
+
+    def seconds_after(self, source: TakenExposure) -> float:
+        """Return the time from the end of an earlier exposure to the start of this one, in s."""
+        return max(0.0, self.start - source.end)
+
+
+class DetectorHistory:
+    """The pixels of a detector, and the last exposure in which each has saturated."""
+
+    def __init__(self, exposures: Sequence[TakenExposure]) -> None:
+        self._rows = min(one.place[0].start for one in exposures)
+        self._columns = min(one.place[1].start for one in exposures)
+        shape = (
+            max(one.place[0].stop for one in exposures) - self._rows,
+            max(one.place[1].stop for one in exposures) - self._columns,
+        )
+        self._last = np.full(shape, NO_SOURCE, np.int32)
+        self.sources: list[TakenExposure] = []
+
+    def add(self, source: TakenExposure) -> None:
+        """Note the saturated pixels of an exposure that is later than those before it."""
+        rows, columns = source.saturated
+        part = self._last[self._part(source)]
+        part[rows, columns] = len(self.sources)
+        self.sources.append(source)
+
+    def seen_by(self, one: TakenExposure, time_limit: float | None) -> NDArray[np.int32]:
+        """Return the number of the source of each pixel of an exposure, or `NO_SOURCE`."""
+        seen = self._last[self._part(one)].copy()
+        for number in np.unique(seen[seen != NO_SOURCE]):
+            if time_limit is not None and one.seconds_after(self.sources[number]) > time_limit:
+                seen[seen == number] = NO_SOURCE
+        return seen
+
+    def _part(self, one: TakenExposure) -> tuple[slice, slice]:
+        rows, columns = one.place
+        return (
+            slice(rows.start - self._rows, rows.stop - self._rows),
+            slice(columns.start - self._columns, columns.stop - self._columns),
+        )
+
+
+def take(path: Path, regions: Path, options: PersistenceOptions) -> TakenExposure:
+    """Read when and where an exposure was taken, and what saturated in it."""
+    with ImageReader(path) as reader:
+        exposure = reader.exposure
+        if not exposure.is_ramp or exposure.is_raw or not reader.has_flags:
+            raise ExposureError(
+                f"{path}: expected a ramp with the flags of the saturation step (_jump, _ramp)"
+            )
+        saturated = saturated_pixels(reader, options)
+    header = fits.getheader(path)
+    detector = header.get("DETECTOR")
+    start, end = header.get("EXPSTART"), header.get("EXPEND")
+    corner = [header.get(key, 1) for key in _CORNER]
+    problems = [] if isinstance(detector, str) else [f"DETECTOR is {detector!r}"]
+    for key, day in (("EXPSTART", start), ("EXPEND", end)):
+        if not isinstance(day, float | int) or isinstance(day, bool) or not 0 < day < _LAST_DAY:
+            problems.append(f"{key} is {day!r}")
+    if not problems and end < start:
+        problems.append(f"EXPEND is {end}, before EXPSTART")
+    problems += [
+        f"{k} is {v!r}" for k, v in zip(_CORNER, corner, strict=True) if type(v) is not int
+    ]
+    if problems:
+        raise ExposureError(
+            f"{path}: {'; '.join(problems)}: expected what says when (MJD) and where on the "
+            "detector it was taken"
+        )
+    rows, columns = np.nonzero(saturated)
+    return TakenExposure(
+        path=path,
+        regions=regions,
+        exposure=exposure,
+        detector=str(detector),
+        start=float(start) * _SECONDS_OF_A_DAY,
+        end=float(end) * _SECONDS_OF_A_DAY,
+        corner=(int(corner[0]), int(corner[1])),
+        saturated=(rows, columns),
+    )
+
+
+def saturated_pixels(reader: ImageReader, options: PersistenceOptions) -> NDArray[np.bool_]:
+    """Find the pixels of a ramp that saturate for most of an integration.
+
+    Parameters
+    ----------
+    reader : ImageReader
+        The ramp.
+    options : PersistenceOptions
+        Which pixels count.
+
+    Returns
+    -------
+    `numpy.ndarray`
+        ``(ny, nx)`` bool: those of any integration, grown.
+    """
+    nints, ngroups = reader.stack_shape
+    most = min(options.unsaturated_groups, (ngroups - 1) // 2)
+    found = np.zeros(reader.exposure.image_shape, bool)
+    for integration in range(nints):
+        count = np.zeros(found.shape, np.int32)
+        for group in range(ngroups):
+            count += (reader.dq(integration, group) & SATURATED) > 0
+        found |= (count >= 1) & (ngroups - count <= most)
+    if options.grow:
+        found = binary_dilation(found, np.ones((3, 3), bool), iterations=options.grow)
+    return found
