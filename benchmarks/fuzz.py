@@ -26,6 +26,7 @@ import asyncio
 import gzip
 import json
 import logging
+import math
 import os
 import re
 import resource
@@ -57,8 +58,11 @@ from showermask.convert.options import ConvertOptions
 from showermask.exceptions import ShowermaskError
 from showermask.exposure.product import Exposure, describe_file
 from showermask.masking.footprint import find_footprints, masked_pixels
+from showermask.masking.mask import Mask
+from showermask.regionfile.content import SECTIONS
 from showermask.regionfile.entry import Status
 from showermask.regionfile.lookup import find_work
+from showermask.regionfile.polygon import Polygon
 from showermask.review.api import Review
 from showermask.review.app import make_app
 from showermask.review.security import TOKEN_HEADER
@@ -491,6 +495,28 @@ def some_pixels(rng: Random, *, is_odd: bool) -> BadPixels:
     return BadPixels(**place, **_said(rng, is_odd=is_odd))
 
 
+def some_polygon(rng: Random, *, is_odd: bool) -> Polygon:
+    """Return a polygon that may be in a region file: a star, seldom one that meets itself."""
+    count = rng.choice((3, 4, 5, 12, 60))
+    scale = rng.choice((3.0, 15.0, 1e-9, 4e5) if is_odd else (3.0, 15.0))
+    angles = sorted(rng.uniform(0, 2 * math.pi) for _ in range(count))
+    lengths = [scale * rng.uniform(0.3, 1.0) for _ in angles]
+    x, y = rng.uniform(0, 40), rng.uniform(0, 32)
+    vertices = [
+        (x + r * math.cos(angle), y + r * math.sin(angle))
+        for r, angle in zip(lengths, angles, strict=True)
+    ]
+    try:
+        return Polygon(
+            vertices=tuple(vertices),
+            integration=rng.randrange(SHAPE[0]),
+            group=rng.randrange(SHAPE[1]),
+            **_said(rng, is_odd=is_odd),
+        )
+    except ShowermaskError:  # the centre is outside
+        return some_polygon(rng, is_odd=is_odd)
+
+
 def _said(rng: Random, *, is_odd: bool) -> dict[str, Any]:
     """Return status, flags and texts of an entry."""
     said: dict[str, Any] = {"status": rng.choice(("accepted", "accepted", "candidate", "rejected"))}
@@ -505,7 +531,7 @@ def _said(rng: Random, *, is_odd: bool) -> dict[str, Any]:
 
 
 def some_regions(rng: Random) -> RegionFile:
-    """Return a region file, of format 1.0 or 1.1."""
+    """Return a region file of any format."""
     is_odd = rng.random() < 0.4
     header: dict[str, Any] = {}
     if rng.random() < 0.6:
@@ -515,7 +541,8 @@ def some_regions(rng: Random) -> RegionFile:
         header["reviewer"] = rng.choice(_TEXTS)
     showers = [some_shower(rng, is_odd=is_odd) for _ in range(rng.choice((0, 1, 2, 3, 6)))]
     pixels = [some_pixels(rng, is_odd=is_odd) for _ in range(rng.choice((0, 0, 1, 2)))]
-    return RegionFile(showers=tuple(showers), pixels=tuple(pixels), **header)
+    polygons = [some_polygon(rng, is_odd=is_odd) for _ in range(rng.choice((0, 0, 1, 2)))]
+    return RegionFile(entries=(*showers, *pixels, *polygons), **header)
 
 
 def yaml_of(rng: Random, tree: Mapping[str, Any]) -> str:
@@ -529,7 +556,7 @@ def yaml_of(rng: Random, tree: Mapping[str, Any]) -> str:
 
     lines = [note()] if rng.random() < 0.6 else []
     for key, value in tree.items():
-        if key not in ("showers", "pixels"):
+        if key not in SECTIONS:
             if key != "format" or rng.random() < 0.6:
                 lines.append(f"{key}: {_scalar(rng, value)}")
             continue
@@ -765,7 +792,7 @@ class RegionFiles:
     def _use(self, watch: Watch, regions: RegionFile) -> None:
         """Do what ``showermask check`` does."""
         watch.do("describe", lambda: list(describe_regions(regions)), regions.name)
-        watch.do("check", lambda: list(describe_mask(regions, self._lab.exposure)))
+        watch.do("check", lambda: list(describe_mask(Mask.plan(regions, self._lab.exposure))))
 
     def _rewrite(self, watch: Watch, file: Path, regions: RegionFile) -> None:
         """Write over the file, first as it is, then with a change; comments have to stay."""
@@ -844,12 +871,12 @@ class Conversions:
         source.write_bytes(data)
         target = folder / ("out" + rng.choice((".yaml", ".yaml", ".asdf")))
         context = self._context(rng, is_good=rng.random() < 0.9)
-        converted = _convert(watch, source, target, context, kind=kind)
+        converted = _convert(watch, source, target, context, from_format=kind)
         if converted is not None:
             back = watch.do("read what was converted", lambda: read_regions(target), target.name)
             if back.value is None:
                 watch.complain("wrong", f"{kind}: what was made is not valid", watch.refusal)
-            elif len(back.value.showers) != converted.showers:
+            elif len(back.value.showers) != converted.counts["showers"]:
                 watch.complain("wrong", f"{kind}: another number of showers than told")
         return f"{kind}, {_told(context)}: {data!r}", converted is not None
 
@@ -863,7 +890,7 @@ class Conversions:
         kind = rng.choice(("ds9", "ds9", "ecsv", "ecsv", "mask", "pixels", "tool", "flags"))
         target = folder / f"out{Path(_SOURCES[kind][0]).suffix}"
         context = self._context(rng, is_good=True)
-        converted = _convert(watch, source, target, context, target_kind=kind)
+        converted = _convert(watch, source, target, context, to_format=kind)
         if converted is not None:
             self._back(watch, source, target, kind, context)
         return f"to {kind}, {_told(context)}: {data!r}", converted is not None
@@ -878,7 +905,7 @@ class Conversions:
             "back.asdf"
         )  # not YAML, so that it is the other kind that is tried
         plain = ConvertOptions(exposure=context.exposure, origin=context.origin, path=context.path)
-        if _convert(watch, target, again, plain, kind=kind) is None:
+        if _convert(watch, target, again, plain, from_format=kind) is None:
             if kind == "pixels" and "give --exposure" in watch.refusal:
                 return
             watch.complain("wrong", f"{kind}: what was written is not read back", watch.refusal)
@@ -1141,8 +1168,8 @@ class Requests:
             with suppress(ShowermaskError):
                 session = self._review.get(number)[1]
                 if session.is_dirty:
-                    footprints = [footprint.entry for footprint in session.footprints]
-                    self._compare(watch, "draft", session.draft_path, footprints)
+                    entries = [one.entry for one in session.entries]
+                    self._compare(watch, "draft", session.draft_path, entries)
 
     def _states(self) -> list[tuple[int, bool, str]]:
         """Return how many changes each review has seen, whether one is unsaved, and by whom."""
@@ -1172,7 +1199,7 @@ class Requests:
                 _, session = self._review.get(number)
             except ShowermaskError:
                 continue  # the file on disk was broken before it was first looked at
-            footprints = [footprint.entry for footprint in session.footprints]
+            entries = [one.entry for one in session.entries]
             body = {"force": True, "reviewer": "B. Name"}
             asked = Asked("POST", f"/api/exposures/{number}/save", body, headers=_headers())
             asked.raw = [json.dumps(body).encode()]
@@ -1181,15 +1208,15 @@ class Requests:
                 detail = repr(saved.value.body[:300]) if saved.value else ""
                 watch.complain("wrong", "last save: is refused", detail)
                 continue
-            self._compare(watch, "saved file", session.path, footprints)
+            self._compare(watch, "saved file", session.path, entries)
 
-    def _compare(self, watch: Watch, label: str, path: Path, footprints: list[Any]) -> None:
+    def _compare(self, watch: Watch, label: str, path: Path, entries: list[Any]) -> None:
         """Read a file that the server has written, and compare it with what is on show."""
         found = watch.do(f"read {label}", lambda: read_regions(path), path.name)
         if found.value is None:
             watch.complain("wrong", f"{label}: is not read", watch.refusal)
             return
-        shown = sorted(footprints, key=lambda entry: isinstance(entry, BadPixels))
+        shown = list(RegionFile(entries=entries).entries)
         written = list(found.value.entries)
         if written != shown:
             pairs = zip(written, shown, strict=False)
@@ -1234,7 +1261,12 @@ class Requests:
             (1, "GET", f"{api}/dq/{where}", None),
             (2, "GET", f"{api}/pixel/0/{pixel}", None),
             (6, "POST", f"{api}/mask/{where}", {"selected": self._mark(rng, number)}),
-            (3, "POST", f"{api}/mask/{where}", {"only": self._mark(rng, number), "extra": shower}),
+            (
+                3,
+                "POST",
+                f"{api}/mask/{where}",
+                {"only": self._mark(rng, number), "extra": {"shower": shower}},
+            ),
             (6, "POST", f"{api}/effect", {"shower": shower}),
             (50, "POST", f"{api}/change", self._change(rng, number, shower)),
             (
@@ -1255,9 +1287,9 @@ class Requests:
         """Return the number of a mark, mostly of one that there is."""
         assert self._review is not None
         with suppress(ShowermaskError):
-            footprints = self._review.get(number)[1].footprints
-            if footprints and rng.random() < 0.9:
-                return rng.choice(footprints).id
+            entries = self._review.get(number)[1].entries
+            if entries and rng.random() < 0.9:
+                return rng.choice(entries).id
         return rng.randrange(40)
 
     def _change(self, rng: Random, number: int, shower: dict[str, Any]) -> dict[str, Any]:
@@ -1270,6 +1302,8 @@ class Requests:
         if kind == "add" and rng.random() < 0.3:
             pixels = some_pixels(rng, is_odd=rng.random() < 0.5).to_mapping()
             body["pixels"] = pixels if "x" in pixels else {"x": 1, "y": [2, 3]}
+        elif kind == "add" and rng.random() < 0.2:
+            body["polygons"] = some_polygon(rng, is_odd=rng.random() < 0.5).to_mapping()
         elif kind == "add":
             body["shower"] = shower
         elif kind == "status":

@@ -16,6 +16,7 @@ import numpy as np
 import psutil
 import pytest
 from astropy.io import fits
+from processes import INTERRUPTIBLE
 
 from showermask import RegionFile, Shower, write_regions
 from showermask.pipeline.manifest import read_manifest
@@ -50,7 +51,7 @@ class Site:
     def start(self, *more, **kwargs):
         """Start a batch in a process group of its own."""
         return subprocess.Popen(
-            [*self.command, *more],
+            [*INTERRUPTIBLE, *self.command, *more],
             cwd=self.folder,
             env=self.environment,
             stdout=subprocess.PIPE,

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from processes import INTERRUPTIBLE
 from starlette.testclient import TestClient
 
 from showermask import read_regions
@@ -323,7 +324,7 @@ class TestCommand:
 
         def run(*arguments):
             process = subprocess.Popen(
-                [COMMAND, "review", "--no-browser", *map(str, arguments)],
+                [*INTERRUPTIBLE, COMMAND, "review", "--no-browser", *map(str, arguments)],
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 text=True,
@@ -648,7 +649,7 @@ class TestUnderAttack:
         )
         browser.chmod(0o755)
         process = subprocess.Popen(
-            [COMMAND, "review", jump],
+            [*INTERRUPTIBLE, COMMAND, "review", jump],
             stdout=subprocess.PIPE,
             text=True,
             env={**os.environ, "BROWSER": str(browser)},

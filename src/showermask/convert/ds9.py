@@ -32,7 +32,7 @@ from showermask.convert.ds9text import Ds9Text
 from showermask.convert.format import Content, Converted, Format, read_text, write_text
 from showermask.convert.options import ConvertOptions
 from showermask.exceptions import ConvertError, EntryError
-from showermask.regionfile.badpixels import BadPixels, ranges_of
+from showermask.regionfile.badpixels import ranges_of
 from showermask.regionfile.content import SECTIONS, RegionFile
 from showermask.regionfile.entry import Status
 from showermask.regionfile.reader import regions_of_tree
@@ -108,8 +108,9 @@ def _convert(
         entries["pixels"].append({**ranges, **({} if is_ours else times), **said})
         return
     image_shape = options.image_shape_for(path, f"{type(shape).__name__} becomes pixels")
-    found = (BadPixels(x=x, y=y, **times, **said) for x, y in ranges_of(_mask(shape, image_shape)))
-    entries["pixels"].extend(region.to_mapping() for region in found)
+    for ends in ranges_of(_mask(shape, image_shape)):
+        x, y = (list(end) if isinstance(end, tuple) else end for end in ends)
+        entries["pixels"].append({"x": x, "y": y, **times, **said})
 
 
 def _said(shape: Any, line: str) -> dict[str, Any]:

@@ -39,7 +39,8 @@ def read_flag_file(text: str, path: Path, options: ConvertOptions) -> list[BadPi
         if flag not in known:
             problems.append(f"line {number}: {values[2][:60]} is no flag of the pixel plane")
         elif x is not None and y is not None:
-            found.append(BadPixels(x=x, y=y, flags=(flag,), source="jwst_reffiles"))
+            entry = {"x": x, "y": y, "flags": (flag,), "source": "jwst_reffiles"}
+            found.append(BadPixels.from_mapping(entry, is_valid=True))
     ConvertError.check_none([f"{path}: {problem}" for problem in problems])
     return found
 

@@ -80,7 +80,7 @@ class Entry(ABC):
 
     def _normalise(self) -> None:
         """Give the values the types of the attributes; they are valid."""
-        object.__setattr__(self, "status", Status(self.status))
+        object.__setattr__(self, "status", Status(self.status or Status.ACCEPTED))
 
     @classmethod
     def from_mapping(cls, mapping: Mapping[str, Any], *, is_valid: bool = False) -> Self:

@@ -186,10 +186,12 @@ def _regions_of(
 ) -> RegionFile:
     """Return the content that a tree holds, or raise with all that is wrong with it."""
     findings = _Findings([*duplicates])
-    for path, text in islice(schema_problems(tree), strictyaml.MAX_PROBLEMS + 1):
+    is_judged = True
+    for path, text, is_last in islice(schema_problems(tree), strictyaml.MAX_PROBLEMS + 1):
         findings.note(text)
         findings.wrong.add(path)
-    listed = tree if isinstance(tree, dict) else {}
+        is_judged = not is_last and len(findings.wrong) <= strictyaml.MAX_PROBLEMS
+    listed = tree if is_judged else {}
     shape = listed.get("shape") if ("shape",) not in _heads(findings.wrong, 1) else None
     for valid in _valid_values(listed, findings.wrong):
         values = _with_mask(valid, folder, findings, anywhere=masks_anywhere)

@@ -40,13 +40,15 @@ class Problem(NamedTuple):
 
     path: tuple[str | int, ...]
     text: str
+    #: Whether the rest of the tree was not judged.
+    is_last: bool = False
 
 
 def schema_problems(tree: Any) -> Iterator[Problem]:
     """Yield the ways in which a tree departs from the schema, in the order of the tree."""
     if not isinstance(tree, dict):
         found = "is empty" if tree is None else f"holds {_shown(tree)}"
-        yield Problem((), f"{found}, expected a mapping with the key showers")
+        yield Problem((), f"{found}, expected a mapping with the key showers", is_last=True)
         return
     version = tree.get("format", FORMATS[-1])
     if version not in FORMATS:
@@ -54,6 +56,7 @@ def schema_problems(tree: Any) -> Iterator[Problem]:
             ("format",),
             f"format is {_shown(version)}, expected {', '.join(FORMATS[:-1])} or {FORMATS[-1]}; "
             "a later version of showermask may be needed to read it",
+            is_last=True,
         )
         return
     later = set(load_schema()["properties"]) - set(load_schema(version)["properties"])
@@ -71,9 +74,17 @@ def schema_problems(tree: Any) -> Iterator[Problem]:
 
 def entry_problems(section: str, values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield the values of one entry that the schema does not allow: a key, and a sentence."""
-    place = f"{section}[0]."
-    for path, text in schema_problems({section: [dict(values)]}):
-        yield str(path[2]) if len(path) > 2 else "", text.replace(place, "", 1)
+    for error in _entry_validator(section).iter_errors(dict(values)):
+        key = str(error.absolute_path[0]) if error.absolute_path else ""
+        yield from ((key, text) for text in _sentences(error))
+
+
+@cache
+def _entry_validator(section: str) -> Any:
+    """Return the validator of the entries of a section."""
+    definitions = load_schema()["$defs"]
+    name = load_schema()["properties"][section]["items"]["$ref"].rpartition("/")[2]
+    return _validator().evolve(schema={**definitions[name], "$defs": definitions})
 
 
 @cache
