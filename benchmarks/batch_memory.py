@@ -76,10 +76,10 @@ def one(target: str, kind: str, folder: Path) -> None:
             make_products(
                 folder / f"{_ROOT}_{kind}.fits",
                 kind,
-                regions=folder / "regions.yaml",
+                region_path=folder / "regions.yaml",
                 target=target,
                 folder=Path(output),
-                settings=StepParameters(),
+                step_parameters=StepParameters(),
             )
             for file in Path(output).glob("*_rate*.fits"):
                 if kind == "uncal":

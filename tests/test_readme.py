@@ -22,7 +22,7 @@ def blocks(language):
     return re.findall(rf"^```{language}\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
 
 
-@pytest.mark.parametrize(("position", "entries"), [(0, 1), (1, 1), (2, 4)])
+@pytest.mark.parametrize(("position", "entries"), [(0, 1), (1, 1), (2, 4), (3, 1)])
 def test_region_files(tmp_path, position, entries):
     """The region files shown are valid."""
     write_mask(tmp_path / "hot.fits", np.ones((1024, 1032), bool))
@@ -34,7 +34,7 @@ def test_region_files(tmp_path, position, entries):
 def test_errors(tmp_path, monkeypatch, capsys):
     """The errors shown are those that the broken file gives, to the letter."""
     monkeypatch.chdir(tmp_path)
-    Path("bad.yaml").write_text(blocks("yaml")[3])
+    Path("bad.yaml").write_text(blocks("yaml")[4])
     assert main(["check", "bad.yaml"]) == 1
     (session,) = blocks("console")
     assert session == "$ showermask check bad.yaml\n" + capsys.readouterr().err

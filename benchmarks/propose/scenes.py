@@ -76,7 +76,7 @@ class Scene:
     showers: list[TrueShower] = field(default_factory=list)
 
     @property
-    def nframes(self) -> tuple[int, int]:
+    def stack_shape(self) -> tuple[int, int]:
         """Integrations and groups."""
         return self.data.shape[0], self.data.shape[1]
 
