@@ -338,8 +338,8 @@ class TestMerging:
     def merged(self, showers, found):
         """Return the merged showers, and how many are new."""
         merged = merge_candidates(RegionFile(showers=tuple(showers), reviewer="A"), found)
-        assert merged.regions.reviewer == "A"
-        return list(merged.regions.showers), merged.new
+        assert merged.region_file.reviewer == "A"
+        return list(merged.region_file.showers), merged.new
 
     @pytest.mark.parametrize(
         "changes",

@@ -99,7 +99,7 @@ class Matches:
 
 
 def match_exposures(
-    regions: Path, data: Sequence[Path], *, output: Path, suffixes: Sequence[str]
+    region_folder: Path, data: Sequence[Path], *, output: Path, suffixes: Sequence[str]
 ) -> Matches:
     """Find exposures and region files, and bring them together.
 
@@ -107,12 +107,12 @@ def match_exposures(
     the ``output`` directory, nor in the outputs of other batches. ``suffixes`` are those of the
     products to start from, the best first.
     """
-    _check_exist(regions, data)
+    _check_exist(region_folder, data)
     for path in data:
         if real_path(output) == real_path(path if path.is_dir() else path.parent):
             raise OutputError(f"{output}: is where the data are, expected a directory of its own")
     matches = Matches()
-    reviewed = _one_each(_read_all(regions, matches), matches, "region files", _same_regions)
+    reviewed = _one_each(_read_all(region_folder, matches), matches, "region files", _same_regions)
     products = _find_products(data, output, matches)
     for root in sorted(set(products) | set(reviewed)):
         if root not in products:
@@ -165,9 +165,11 @@ def _tell_all_problems(
             matches.failed[root] = "; ".join([*error.problems, *more])
 
 
-def _check_exist(regions: Path, data: Sequence[Path]) -> None:
-    if not regions.exists():
-        raise RegionFileError(f"{regions}: does not exist, expected a directory of region files")
+def _check_exist(region_folder: Path, data: Sequence[Path]) -> None:
+    if not region_folder.exists():
+        raise RegionFileError(
+            f"{region_folder}: does not exist, expected a directory of region files"
+        )
     missing = [path for path in data if not path.exists()]
     if missing:
         raise OutputError(
@@ -175,17 +177,21 @@ def _check_exist(regions: Path, data: Sequence[Path]) -> None:
         )
 
 
-def _read_all(regions: Path, matches: Matches) -> dict[str, list[RegionFile]]:
+def _read_all(region_folder: Path, matches: Matches) -> dict[str, list[RegionFile]]:
     """Read the region files, by exposure; one that is not valid fails its exposure."""
     found: dict[str, list[RegionFile]] = defaultdict(list)
-    for path in _files(regions, _is_region_name, matches):
+    for path in _files(region_folder, _is_region_name, matches):
         root = product_root(f"{path.stem.removesuffix(REGION_SUFFIX)}.fits")
         try:
             region_file = read_regions(path)
         except RegionFileError as error:
             if isinstance(error, InvalidRegionFileError):
                 matches.invalid[root] = error
-            if path.stem.endswith(REGION_SUFFIX) or path == regions or _looks_like_regions(path):
+            if (
+                path.stem.endswith(REGION_SUFFIX)
+                or path == region_folder
+                or _looks_like_regions(path)
+            ):
                 matches.failed[root] = "; ".join(error.problems)
             else:
                 matches.ignored.append(path)
@@ -193,7 +199,8 @@ def _read_all(regions: Path, matches: Matches) -> dict[str, list[RegionFile]]:
         found[region_file.exposure or root].append(region_file)
     if not found and not matches.failed:
         raise RegionFileError(
-            f"{regions}: found no region file, expected <exposure>_showers.yaml, .yml or .asdf"
+            f"{region_folder}: found no region file, expected <exposure>_showers.yaml, .yml "
+            "or .asdf"
         )
     return found
 
@@ -251,7 +258,7 @@ def _one_each(
 
 
 def _same_regions(one: RegionFile, other: RegionFile) -> bool:
-    masks = [[region.image for region in regions.pixels] for regions in (one, other)]
+    masks = [[region.image for region in region_folder.pixels] for region_folder in (one, other)]
     hashes = [[image and image.sha256 for image in images] for images in masks]
     return one == other and hashes[0] == hashes[1]
 

@@ -187,7 +187,7 @@ def _rectangle(shape: Any) -> dict[str, Any] | None:
         }
     if not isinstance(shape, RectanglePixelRegion) or shape.angle.to_value(units.deg) != 0:
         return None
-    place: dict[str, Any] = {}
+    ranges: dict[str, Any] = {}
     for name, centre, size in (
         ("x", shape.center.x, shape.width),
         ("y", shape.center.y, shape.height),
@@ -195,8 +195,8 @@ def _rectangle(shape: Any) -> dict[str, Any] | None:
         first, last = centre - (size - 1) / 2, centre + (size - 1) / 2
         if any(abs(edge - round(edge)) > _CLOSE for edge in (first, last)) or first < 0:
             return None
-        place[name] = round(first) if round(first) == round(last) else [round(first), round(last)]
-    return place
+        ranges[name] = round(first) if round(first) == round(last) else [round(first), round(last)]
+    return ranges
 
 
 def _mask(shape: Any, image_shape: tuple[int, int]) -> NDArray[np.bool_]:

@@ -115,9 +115,9 @@ def level_and_noise(
     which = np.arange(len(pixels))
 
     def quantile(q: float) -> NDArray[np.float32]:
-        place = np.clip(q * (count - 1), 0, None)
-        low = place.astype(np.intp)
-        part = (place - low).astype(np.float32)
+        rank = np.clip(q * (count - 1), 0, None)
+        low = rank.astype(np.intp)
+        part = (rank - low).astype(np.float32)
         high = np.minimum(low + 1, np.maximum(count - 1, 0))
         values: NDArray[np.float32] = (1 - part) * pixels[which, low] + part * pixels[which, high]
         return values

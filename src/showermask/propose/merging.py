@@ -22,7 +22,7 @@ class Merged:
     """The result of merging candidates into a region file."""
 
     #: The file as it should be.
-    regions: RegionFile
+    region_file: RegionFile
     #: Number of candidates that no entry was known for.
     new: int
     #: Number of candidates of an earlier run that are not found any more.
@@ -30,7 +30,7 @@ class Merged:
 
 
 def merge_candidates(
-    regions: RegionFile, found: Sequence[Shower], *, group_time: float | None = None
+    region_file: RegionFile, found: Sequence[Shower], *, group_time: float | None = None
 ) -> Merged:
     """Merge candidates into a region file.
 
@@ -40,16 +40,16 @@ def merge_candidates(
     """
     kept = []
     known: set[int] = set()
-    for entry in regions.showers:
+    for entry in region_file.showers:
         same = {i for i, s in enumerate(found) if is_same(s, entry, group_time=group_time)}
         if same or not _is_ours(entry):
             kept.append(entry)
             known |= same
     new = [shower for i, shower in enumerate(found) if i not in known]
     return Merged(
-        regions=regions.with_section("showers", (*kept, *new)),
+        region_file=region_file.with_section("showers", (*kept, *new)),
         new=len(new),
-        gone=len(regions.showers) - len(kept),
+        gone=len(region_file.showers) - len(kept),
     )
 
 

@@ -55,7 +55,7 @@ class Persistence:
     #: Pixels that they left it in.
     pixels: int
     #: The region file.
-    regions: Path
+    region_path: Path
     #: Entries of an earlier run that do not hold any more, and were taken out.
     gone: int
     #: Whether it was written; it is not where there is nothing new.
@@ -71,7 +71,7 @@ class Persistence:
         state = "in" if self.is_written else "already in"
         return (
             f"{self.exposure}: {counted(self.pixels, 'pixel')} saturated in "
-            f"{', '.join(self.sources)}, {state} {self.regions}{gone}"
+            f"{', '.join(self.sources)}, {state} {self.region_path}{gone}"
         )
 
 
@@ -108,7 +108,7 @@ def propose_persistence(
 def _propose(
     one: TakenExposure, detector: DetectorHistory, looked_at: set[str], options: PersistenceOptions
 ) -> Persistence:
-    before = read_regions_for(one.regions, one.exposure)
+    before = read_regions_for(one.region_path, one.exposure)
     seen = detector.seen_by(one, options.time_limit)
     kept, found = _merged(before.pixels, seen, one, detector, looked_at, options)
     mask = next((entry for entry in found if entry.image is not None), None)
@@ -117,17 +117,17 @@ def _propose(
     if mask is not None and mask.image is not None:
         inside = mask.image.full_image()
         _write_sources(
-            one.regions.parent / str(mask.mask), np.where(inside, seen, NO_SOURCE), detector
+            one.region_path.parent / str(mask.mask), np.where(inside, seen, NO_SOURCE), detector
         )
     if is_new:
-        write_regions(one.regions, after)
+        write_regions(one.region_path, after)
     left = np.unique(seen[seen != NO_SOURCE])
     kept_ids = {id(region) for region in kept}
     return Persistence(
         exposure=one.exposure.name,
         sources=tuple(detector.sources[number].exposure.name for number in left[::-1]),
         pixels=int(np.count_nonzero(seen != NO_SOURCE)),
-        regions=one.regions,
+        region_path=one.region_path,
         gone=sum(id(region) not in kept_ids for region in before.pixels),
         is_written=is_new,
     )
@@ -150,7 +150,7 @@ def _merged(
     left = seen.copy()
     stays = {
         id(region): not _is_untouched(region, options)
-        or not _sources_of(region, one.regions.parent) <= looked_at
+        or not _sources_of(region, one.region_path.parent) <= looked_at
         for region in pixels
     }
     for region in pixels:

@@ -56,7 +56,7 @@ class TakenExposure:
     """
 
     path: Path
-    regions: Path
+    region_path: Path
     exposure: Exposure
     detector: str
     start: float
@@ -65,7 +65,7 @@ class TakenExposure:
     saturated: tuple[NDArray[np.intp], NDArray[np.intp]]
 
     @property
-    def place(self) -> tuple[slice, slice]:
+    def area(self) -> tuple[slice, slice]:
         """Rows and columns of the detector that the exposure covers."""
         rows, columns = (
             slice(first, first + size)
@@ -82,11 +82,11 @@ class DetectorHistory:
     """The pixels of a detector, and the last exposure in which each has saturated."""
 
     def __init__(self, exposures: Sequence[TakenExposure]) -> None:
-        self._rows = min(one.place[0].start for one in exposures)
-        self._columns = min(one.place[1].start for one in exposures)
+        self._rows = min(one.area[0].start for one in exposures)
+        self._columns = min(one.area[1].start for one in exposures)
         shape = (
-            max(one.place[0].stop for one in exposures) - self._rows,
-            max(one.place[1].stop for one in exposures) - self._columns,
+            max(one.area[0].stop for one in exposures) - self._rows,
+            max(one.area[1].stop for one in exposures) - self._columns,
         )
         self._last = np.full(shape, NO_SOURCE, np.int32)
         self.sources: list[TakenExposure] = []
@@ -107,14 +107,14 @@ class DetectorHistory:
         return seen
 
     def _part(self, one: TakenExposure) -> tuple[slice, slice]:
-        rows, columns = one.place
+        rows, columns = one.area
         return (
             slice(rows.start - self._rows, rows.stop - self._rows),
             slice(columns.start - self._columns, columns.stop - self._columns),
         )
 
 
-def take(path: Path, regions: Path, options: PersistenceOptions) -> TakenExposure:
+def take(path: Path, region_path: Path, options: PersistenceOptions) -> TakenExposure:
     """Read when and where an exposure was taken, and what saturated in it."""
     with ImageReader(path) as reader:
         exposure = reader.exposure
@@ -144,7 +144,7 @@ def take(path: Path, regions: Path, options: PersistenceOptions) -> TakenExposur
     rows, columns = np.nonzero(saturated)
     return TakenExposure(
         path=path,
-        regions=regions,
+        region_path=region_path,
         exposure=exposure,
         detector=str(detector),
         start=float(start) * _SECONDS_OF_A_DAY,

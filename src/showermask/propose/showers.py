@@ -38,7 +38,7 @@ class Proposal:
     #: How many candidates of an earlier run are not found any more, and were taken out.
     gone: int
     #: The region file.
-    regions: Path
+    region_path: Path
     #: Whether it was written; it is not where there is nothing to write.
     is_written: bool
 
@@ -51,7 +51,7 @@ class Proposal:
         ends = dict.fromkeys(f"{score:.1f}" for score in (min(scores), max(scores)))
         return (
             f"{self.exposure}: {counted(len(self.found), 'candidate')}, S/N {' to '.join(ends)}, "
-            f"{self.new} new{gone}, in {self.regions}"
+            f"{self.new} new{gone}, in {self.region_path}"
         )
 
 
@@ -92,14 +92,14 @@ def _make_folder(folder: Path) -> None:
         ) from error
 
 
-def propose_showers(path: Path, regions: Path, *, threshold: float) -> Proposal:
+def propose_showers(path: Path, region_path: Path, *, threshold: float) -> Proposal:
     """Look for showers in a ramp, and merge them into its region file."""
     if not 0 < threshold < math.inf:
         raise ValueError(f"threshold is {threshold}, expected a number above 0")
     with ImageReader(path) as reader:
         exposure = reader.exposure
         group_time = _group_time(exposure, path)
-        present = read_regions_for(regions, exposure)
+        present = read_regions_for(region_path, exposure)
         found = tuple(
             find_candidates(
                 reader, exposure.image_shape, group_time=group_time, threshold=threshold
@@ -108,13 +108,13 @@ def propose_showers(path: Path, regions: Path, *, threshold: float) -> Proposal:
     merged = merge_candidates(present, found, group_time=group_time)
     is_written = bool(merged.new or merged.gone)
     if is_written:
-        write_regions(regions, merged.regions.unread())
+        write_regions(region_path, merged.region_file.unread())
     return Proposal(
         exposure=exposure.name,
         found=found,
         new=merged.new,
         gone=merged.gone,
-        regions=regions,
+        region_path=region_path,
         is_written=is_written,
     )
 

@@ -118,8 +118,8 @@ def _validator() -> Any:
 
 def _sentences(error: Any) -> Iterator[str]:  # noqa: C901  # one case for each rule
     """Turn an error of the schema into *where: found, expected, what to do*."""
-    place = _place(error.absolute_path)
-    prefix = f"{place}." if place else ""
+    where = _place(error.absolute_path)
+    prefix = f"{where}." if where else ""
     found = error.instance
     title = error.schema.get("title", "")
     hint = f" ({title})" if title else ""
@@ -136,24 +136,24 @@ def _sentences(error: Any) -> Iterator[str]:  # noqa: C901  # one case for each 
         yield f"{prefix}{name} is missing{_title_of(error.schema, name)}"
     elif rule == "type":
         expected = f"{_TYPE_NAMES[limit]}{hint}{_advice(found, limit)}"
-        yield f"{place} is {_shown(found)}, expected {expected}"
+        yield f"{where} is {_shown(found)}, expected {expected}"
     elif rule == "enum":
-        yield f"{place} is {_shown(found)}, expected one of {', '.join(map(str, limit))}"
+        yield f"{where} is {_shown(found)}, expected one of {', '.join(map(str, limit))}"
     elif rule in _BOUNDS:
         bound = _BOUNDS[rule].format(f"{limit:.10g}")
-        yield f"{place} is {_shown(found)}, expected {bound}{hint}"
+        yield f"{where} is {_shown(found)}, expected {bound}{hint}"
     elif rule == "anyOf" and isinstance(found, dict) and "required" in limit[0]:
         yield f"{prefix}{limit[0]['required'][0]} is missing, expected {limit[0]['title']}"
     elif rule == "anyOf":
-        yield f"{place} is {_shown(found)}, expected {title}"
+        yield f"{where} is {_shown(found)}, expected {title}"
     elif rule in _LENGTHS:
         is_exact = error.schema.get("minItems") == error.schema.get("maxItems") is not None
         bound = limit if is_exact else _LENGTHS[rule].format(limit)
-        yield f"{place} has {counted(len(found), 'item')}, expected {bound}{hint}"
+        yield f"{where} has {counted(len(found), 'item')}, expected {bound}{hint}"
     elif rule == "format":
-        yield f"{place} is {_shown(found)}, expected {_FORMATS[limit]}"
+        yield f"{where} is {_shown(found)}, expected {_FORMATS[limit]}"
     else:  # pragma: no cover - the schema uses no other rule
-        yield f"{place}: {error.message}"
+        yield f"{where}: {error.message}"
 
 
 _FORMATS = {

@@ -42,7 +42,7 @@ class _Budget:
         return self.left >= 0
 
 
-def report_batch(output: Path, target: Path, *, pictures: int) -> None:
+def report_batch(output: Path, page_path: Path, *, pictures: int) -> None:
     """Write the report of the output of a batch; ``pictures`` entries get pictures, 60 kB each."""
     records = read_manifest(output)
     if not records:
@@ -60,19 +60,23 @@ def report_batch(output: Path, target: Path, *, pictures: int) -> None:
         f"{counted(sum(record.pixels for record in every), 'pixel')} in all integrations",
     )
     budget = _Budget(pictures)
-    _write(target, summary, (_of_record(records[root], output, budget) for root in sorted(records)))
+    _write(
+        page_path, summary, (_of_record(records[root], output, budget) for root in sorted(records))
+    )
 
 
-def report_exposure(exposure_path: Path, region_path: Path, target: Path, *, pictures: int) -> None:
+def report_exposure(
+    exposure_path: Path, region_path: Path, page_path: Path, *, pictures: int
+) -> None:
     """Write the report of one exposure, as it was before it was masked, and its region file."""
     region_file = read_regions(region_path)
     summary = Summary(title=f"Showers of {exposure_path.name}", subtitle=region_file.name)
     found = _of_exposure(exposure_path, region_file, RateSource(), _Budget(pictures))
-    _write(target, summary, iter([found]))
+    _write(page_path, summary, iter([found]))
 
 
-def _write(target: Path, summary: Summary, exposures: Iterator[ExposureReport]) -> None:
-    with atomic_write(target) as staged, staged.open("w", encoding="utf-8") as stream:
+def _write(page_path: Path, summary: Summary, exposures: Iterator[ExposureReport]) -> None:
+    with atomic_write(page_path) as staged, staged.open("w", encoding="utf-8") as stream:
         stream.writelines(page(summary, exposures))
 
 
