@@ -64,15 +64,13 @@ def file_remarks(region_file: RegionFile) -> Iterator[str]:
 
 def more_problems(error: InvalidRegionFileError, exposure: Exposure | None) -> list[str]:
     """Return what else is wrong with an invalid file: flags, and, for an exposure, ranges."""
-    known = set(error.problems)
-    name = error.problems[0].partition(": ")[0]
-    refusals = Refusals(name)
+    refusals = Refusals(error.name)
     for values in error.values:
         if exposure is not None:
             add_refusals(refusals, values, exposure)
         elif _may_be_masked(values):
             refusals.add(FlagError, _flag_problems(values, None))
-    told = {problem.removesuffix(" (from shape)") for problem in known}
+    told = {problem.removesuffix(" (from shape)") for problem in error.problems}
     return [text for text in refusals.texts if text not in told]
 
 

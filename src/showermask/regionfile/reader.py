@@ -67,8 +67,9 @@ class InvalidRegionFileError(RegionFileError):
     With them all that is wrong with a file can be told at once, also for an exposure.
     """
 
-    def __init__(self, *problems: str, values: tuple[Values, ...] = ()) -> None:
+    def __init__(self, *problems: str, name: str = "", values: tuple[Values, ...] = ()) -> None:
         super().__init__(*problems)
+        self.name = name
         self.values = values
 
 
@@ -102,7 +103,7 @@ def read_regions(path: str | os.PathLike[str], *, masks_anywhere: bool | None = 
         raise RegionFileError(*(f"{file}: {problem}" for problem in error.problems)) from error
     except InvalidRegionFileError as error:
         problems = (f"{file}: {problem}" for problem in error.problems)
-        raise InvalidRegionFileError(*problems, values=error.values) from error
+        raise InvalidRegionFileError(*problems, name=str(file), values=error.values) from error
     except RegionFileError as error:
         raise RegionFileError(*(f"{file}: {problem}" for problem in error.problems)) from error
     return replace(regions, path=file, sha256=hashlib.sha256(data).hexdigest())
