@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import os
 import sys
 from collections.abc import Sequence
 from difflib import get_close_matches
@@ -52,11 +53,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     except OSError as error:
         say(f"showermask: {error}", file=sys.stderr)
+        _drop_output()
         return 1
     except KeyboardInterrupt:
         print("showermask: interrupted", file=sys.stderr)
         return 130
     return code
+
+
+def _drop_output() -> None:
+    """Drop what can't be written, on a full disk: Python would try again when it ends."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _parse(arguments: list[str]) -> tuple[Any, argparse.Namespace]:
