@@ -93,3 +93,11 @@ def test_review_and_propose_write_where_the_step_reads(builder, monkeypatch):
     assert main(["propose", str(exposure)]) == 0
     assert len(read_regions(item.region_path).showers) == 1
     assert list(Path("data").iterdir()) == [exposure]
+
+
+def test_a_real_folder_comes_before_a_link_to_it():
+    """A link does not make a file nearer, or farther, than it is."""
+    Path("regions/c").mkdir()
+    Path("regions/a/toc").symlink_to(Path("regions/c").resolve())
+    near, deep = touched(f"regions/c/{ROOT}_showers.yml", f"regions/a/b/{ROOT}_showers.yaml")
+    assert RegionLookup("regions").find(ROOT, Path()) == [near, deep]

@@ -23,7 +23,7 @@ from showermask.convert.ds9 import read_ds9
 from showermask.convert.ds9draw import write_ds9
 from showermask.convert.ecsv import read_table, write_table
 from showermask.convert.options import ConvertOptions
-from showermask.exceptions import PolygonError, RegionFileError
+from showermask.exceptions import MaskTooLargeError, PolygonError, RegionFileError
 from showermask.exposure.product import describe_file
 from showermask.masking.footprint import find_footprints
 from showermask.masking.mask import Mask
@@ -153,6 +153,27 @@ class TestValues:
             RegionFileError, match="expected showermask-1.2 in a file with polygons"
         ):
             read_regions(path)
+
+    def test_comments_at_corners_stay(self, tmp_path):
+        """A corner that moves keeps its comment; where corners come and go, all are above."""
+        path = tmp_path / "r.yaml"
+        path.write_text(
+            "polygons:\n- integration: 0\n  group: 3\n  vertices:\n  - [5, 5]  # a star\n"
+            "  - [30, 5]\n  # keep this one\n  - [20, 20]\n"
+        )
+        regions = read_regions(path)
+        (before,) = regions.polygons
+        for vertices in (((5, 6), (30, 5), (20, 20)), ((5, 6), (30, 5), (20, 20), (6, 18))):
+            write_regions(path, replace(regions, polygons=[replace(before, vertices=vertices)]))
+            text = path.read_text()
+            assert "# a star" in text
+            assert "# keep this one" in text
+            assert read_regions(path).polygons[0].vertices == vertices
+
+    def test_closed_by_hand(self):
+        """The line closes by itself, and says so."""
+        with pytest.raises(PolygonError, match="ends where it begins; leave out the last corner"):
+            polygon(((0, 0), (8, 0), (8, 8), (0, 0)))
 
     def test_comments_stay(self, tmp_path):
         """Comments go with their polygons."""
@@ -288,3 +309,116 @@ class TestConvert:
             polygons=[polygon(**SAID)],
         )
         assert read_table(write_table(regions), Path("x.ecsv")) == regions
+
+
+class TestAgreement:
+    """All commands take and refuse the same, and tell everything at once."""
+
+    @pytest.fixture(autouse=True)
+    def folders(self, tmp_path, monkeypatch, builder):
+        """Work where there is an exposure."""
+        monkeypatch.chdir(tmp_path)
+        for name in ("data", "regions"):
+            Path(name).mkdir()
+        builder.model().save(f"data/{ROOT}_jump.fits")
+        self.exposure = describe_file(f"data/{ROOT}_jump.fits")
+
+    def batch(self, capsys, *more):
+        """Return exit code and output of a dry run and a run, which have to be alike."""
+        arguments = ["batch", "regions", "data", "-o", "out", "-j", "1", *more]
+        results = []
+        for option in ("--dry-run", "-j1"):
+            code = main([*arguments, option])
+            said = capsys.readouterr()
+            results.append((code, said.out + said.err))
+        assert results[0][0] == results[1][0]
+        return results
+
+    def test_an_invalid_file_of_another_name_fails_its_exposure(self, capsys):
+        """By the exposure that it names, with what is wrong for it, whatever its lists."""
+        Path("regions/m51.yaml").write_text(
+            f"exposure: {ROOT}\npolygons:\n- {{integration: 0, group: 30, "
+            "vertices: [[0, 0], [8, 8], [8, 0], [0, 8]]}\n"
+        )
+        for code, text in self.batch(capsys):
+            assert code == 1
+            assert f"{ROOT}: " in text
+            assert "sides 0 and 2 that cross" in text
+            assert "group is 30, but the exposure has groups 0 to 9" in text
+
+    def test_nothing_to_do(self, capsys):
+        """Is an error of the dry run too."""
+        Path("regions/x_showers.yaml").write_text("showers: []\n")
+        for code, text in self.batch(capsys):
+            assert code == 1
+            assert "nothing to do" in text
+
+    def test_raw_ramps_under_another_name(self, capsys, builder):
+        """Are refused before anything is done."""
+        builder.raw_model().save(f"data/{ROOT}_jump.fits")
+        write_regions(f"regions/{ROOT}_showers.yaml", RegionFile(polygons=[polygon()]))
+        for _, text in self.batch(capsys):
+            assert "is a raw ramp (uncal)" in text
+
+    def test_a_mask_that_was_allowed_is_reported(self, capsys):
+        """The report shows what the batch has masked, however large."""
+        frame = polygon(((0, 0), (39, 0), (39, 31), (0, 31)))
+        write_regions(f"regions/{ROOT}_showers.yaml", RegionFile(polygons=[frame]))
+        self.batch(capsys, "--steps.manual_shower_mask.max_masked_fraction=1")
+        assert main(["report", "out"]) == 0
+        assert "<figure>" in Path("out/report.html").read_text()
+
+    def test_everything_is_told_of_an_invalid_file(self, capsys):
+        """Header, ranges, and entries off the frame, beside a value that is not valid."""
+        Path("r.yaml").write_text(
+            "exposure: other\nshape: [1, 8, 32, 40]\nshowers:\n"
+            "- {integration: 0, group: 1, x: a, y: 1, a: 1, b: 1, theta: 0}\n"
+            "- {integration: 0, group: 9, x: 5, y: 5, a: 3, b: 3, theta: 0}\n"
+            "polygons:\n- {integration: 0, group: 1, vertices: [[90, 1], [99, 1], [95, 9]]}\n"
+        )
+        assert main(["check", "r.yaml", f"data/{ROOT}_jump.fits"]) == 1
+        err = capsys.readouterr().err
+        assert "exposure is other, but the data are" in err
+        assert "polygons[0] covers no pixel of the frame" in err
+        assert err.count("showers[1].group is 9") == 1
+
+    def test_flags_do_not_hide_the_rest(self):
+        """Unknown flags of the step, and of an entry that covers no pixel."""
+        away = polygon(((90, 1), (99, 1), (95, 9)), flags=["FOO"])
+        regions = RegionFile(polygons=[away, polygon()])
+        with pytest.raises(RegionFileError) as raised:
+            Mask.plan(regions, self.exposure, default_flags=["BAR"])
+        text = str(raised.value)
+        assert "polygons[0].flags: FOO is not a flag" in text
+        assert "polygons[0] covers no pixel" in text
+        assert "flags of the step: BAR is not a flag" in text
+
+    def test_a_limit_that_is_no_number(self):
+        """Refuses every mask, and no file without one."""
+        plan = {"max_masked_fraction": float("nan")}
+        assert Mask.plan(RegionFile(), self.exposure, **plan).coverage.pixels == 0
+        with pytest.raises(MaskTooLargeError):
+            Mask.plan(RegionFile(polygons=[polygon()]), self.exposure, **plan)
+
+    @pytest.mark.parametrize(
+        "group",
+        [-(10**400), 10**400, 10**5000, 2**63, np.array(1.5)],
+        ids=["low", "high", "no text", "64 bits", "array"],
+    )
+    def test_numbers_that_are_none(self, group):
+        """Are refused, however large."""
+        with pytest.raises(PolygonError, match="group is"):
+            polygon(group=group)
+
+    def test_numbers_of_numpy(self):
+        """Are taken, arrays without axes too."""
+        assert polygon(group=np.int64(3), last_group=np.array(5)).last_group == 5
+
+    def test_the_same_entry_twice(self):
+        """Is told as repeated, and kept in its section."""
+        entry = polygon()
+        assert list(RegionFile(polygons=[entry, entry]).repeated()) == [
+            ("polygons[0]", "polygons[1]")
+        ]
+        with pytest.raises(RegionFileError, match="showers: found a polygon"):
+            RegionFile(showers=[entry])

@@ -171,7 +171,7 @@ class TestBadRequests:
             (b'{"change": "edit", "id": 0, "values": "abc"}', "is not understood"),
             (b"{}", "change is None, expected add"),
             (b'{"change": "add"}', "the request has no entry"),
-            (b'{"change": "add", "shower": 5}', "is not understood"),
+            (b'{"change": "add", "shower": 5}', "the request has no entry"),
             (b'{"change": "add", "shower": {"x": 1}}', "is not understood"),
             (b'{"change": "remove", "id": 77}', "is not there any more"),
             (b'{"change": "status", "ids": [], "status": "maybe"}', "maybe"),

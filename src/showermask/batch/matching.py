@@ -17,7 +17,7 @@ from showermask.exposure.names import PRODUCT_SUFFIXES, product_root, product_su
 from showermask.exposure.product import describe_file
 from showermask.masking.refusals import more_problems
 from showermask.messages import printable
-from showermask.regionfile.content import RegionFile
+from showermask.regionfile.content import SECTIONS, RegionFile
 from showermask.regionfile.lookup import REGION_SUFFIX, real_path, walk
 from showermask.regionfile.reader import (
     EXTENSIONS,
@@ -36,7 +36,9 @@ PREFERENCE: Mapping[str, tuple[str, ...]] = {
 
 _Found = TypeVar("_Found", Path, RegionFile)
 
-_LOOKS_LIKE_REGIONS = re.compile(rb"^(showers\s*:|format\s*:\s*[\"']?showermask)", re.MULTILINE)
+_LOOKS_LIKE_REGIONS = re.compile(
+    rf"^(({'|'.join(SECTIONS)})\s*:|format\s*:\s*[\"']?showermask)".encode(), re.MULTILINE
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -186,6 +188,7 @@ def _read_all(region_folder: Path, matches: Matches) -> dict[str, list[RegionFil
             region_file = read_regions(path)
         except RegionFileError as error:
             if isinstance(error, InvalidRegionFileError):
+                root = str(error.header.get("exposure", root))
                 matches.invalid[root] = error
             if (
                 path.stem.endswith(REGION_SUFFIX)

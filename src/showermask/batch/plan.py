@@ -97,9 +97,12 @@ class PlannedExposure:
     @cached_property
     def mask(self) -> tuple[Coverage, Cost]:
         """Coverage and cost of the mask; raises every reason to refuse it."""
+        exposure = describe_file(self.match.input)
+        if self.match.suffix != "uncal":
+            exposure.check_not_raw()
         mask = Mask.plan(
             self.match.region_file,
-            describe_file(self.match.input),
+            exposure,
             default_flags=self.parameters.flags,
             max_masked_fraction=self.parameters.max_masked_fraction,
         )
@@ -131,12 +134,19 @@ class Plan:
 
 def find_matches(request: Request) -> Matches:
     """Bring the region files and exposures of a request together."""
-    return match_exposures(
+    matches = match_exposures(
         request.regions,
         request.data,
         output=request.output,
         suffixes=request.suffixes,
     )
+    if not matches.found and not matches.failed:
+        raise OutputError(
+            *matches.describe(),
+            "nothing to do: no region file goes with any exposure that was found; expected files "
+            f"named <exposure>_{', _'.join(request.suffixes)}.fits",
+        )
+    return matches
 
 
 def make_plan(request: Request, matches: Matches, parameters: MaskParameters) -> Plan:

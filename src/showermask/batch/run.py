@@ -78,11 +78,6 @@ def run_batch(request: Request, reporter: Reporter) -> Summary:
     matches = find_matches(request)
     for line in matches.describe():
         reporter.say(line)
-    if not matches.found and not matches.failed:
-        raise OutputError(
-            "nothing to do: no region file goes with any exposure that was found; expected files "
-            f"named <exposure>_{', _'.join(request.suffixes)}.fits"
-        )
     with open_workspace(request.output) as workspace:
         return _run_plan(make_plan(request, matches, parameters), workspace, reporter)
 

@@ -34,6 +34,7 @@ def check_region_file(path: Path, exposure_path: Path | None) -> Iterator[str]:
         yield from describe_regions(region_file)
         return
     mask = Mask.plan(region_file, exposure)
+    check_flag_names(region_file)
     yield from describe_regions(region_file)
     yield from describe_mask(mask)
 

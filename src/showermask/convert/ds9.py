@@ -31,10 +31,11 @@ from showermask.convert.ds9shapes import GEOMETRY, numbers_of, parsed
 from showermask.convert.ds9text import Ds9Text
 from showermask.convert.format import Content, Converted, Format, read_text, write_text
 from showermask.convert.options import ConvertOptions
-from showermask.exceptions import ConvertError, EntryError
+from showermask.exceptions import ConvertError, EntryError, PolygonError
 from showermask.regionfile.badpixels import ranges_of
 from showermask.regionfile.content import SECTIONS, RegionFile
 from showermask.regionfile.entry import Status
+from showermask.regionfile.polygon import Polygon
 from showermask.regionfile.reader import regions_of_tree
 from showermask.regionfile.strictyaml import MAX_PROBLEMS
 
@@ -101,6 +102,9 @@ def _convert(
             geometry: dict[str, Any] = dict(zip(GEOMETRY, numbers, strict=True))
         else:
             geometry = {"vertices": [numbers[i : i + 2] for i in range(0, len(numbers), 2)]}
+            PolygonError.check_none(
+                [f"{name} {text}" for name, text in Polygon.relations(geometry)]
+            )
         entries["showers" if is_ellipse else "polygons"].append({**times, **geometry, **said})
         return
     ranges = _rectangle(shape)

@@ -7,7 +7,7 @@ from functools import reduce
 from operator import or_
 from typing import Any
 
-from showermask.exceptions import ExposureError, FlagError
+from showermask.exceptions import FlagError
 from showermask.exposure.product import Exposure, Product
 
 __all__ = [
@@ -91,8 +91,5 @@ def dq_plane(model: Any, exposure: Exposure) -> Any:
     if getattr(model, name, None) is None:
         setattr(model, name, model.get_default(name))
     plane = getattr(model, name)
-    if plane.shape != exposure.shape:
-        raise ExposureError(
-            f"{exposure.name}: {name} has the shape {plane.shape}, expected {exposure.shape}"
-        )
+    exposure.check_plane(plane.shape)
     return plane

@@ -140,6 +140,13 @@ class Exposure:
                 "run calwebb_detector1 on it with the step inserted after jump"
             )
 
+    def check_plane(self, shape: tuple[int, ...] | None) -> None:
+        """Raise `ExposureError` when the data-quality plane has another shape than the data."""
+        if shape is not None and shape != self.shape:
+            raise ExposureError(
+                f"{self.name}: {self.product.plane} has the shape {shape}, expected {self.shape}"
+            )
+
     @property
     def is_ramp(self) -> bool:
         """Whether it has groups."""
@@ -194,15 +201,13 @@ def describe_file(path: str | os.PathLike[str]) -> Exposure:
             shape = None if science is None else tuple(science.shape)
             model_type = _model_type(hdus, shape)
             values = {name: primary.get(keyword) for name, (_, keyword) in _FIELDS.items()}
+            flags = next((hdus[name] for name in ("GROUPDQ", "DQ") if name in hdus), None)
+            flags_shape = None if flags is None else tuple(flags.shape)
     except (*_FITS_ERRORS, fits.VerifyError) as error:
         raise _unreadable(file, error) from error
-    return _describe(
-        filename=file,
-        is_file=True,
-        model_type=model_type,
-        shape=shape,
-        **values,
-    )
+    exposure = _describe(filename=file, is_file=True, model_type=model_type, shape=shape, **values)
+    exposure.check_plane(flags_shape)
+    return exposure
 
 
 def check_not_truncated(path: str | os.PathLike[str]) -> None:

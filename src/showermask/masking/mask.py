@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,10 +23,9 @@ from showermask.masking.lone_groups import flag_lone_groups
 from showermask.masking.refusals import (
     Refusals,
     add_refusals,
-    bits_of_entry,
-    default_bits,
     file_remarks,
     more_problems,
+    off_the_image,
 )
 from showermask.regionfile.content import RegionFile
 from showermask.regionfile.entry import Entry
@@ -97,34 +97,28 @@ class Mask:
             flag is not known, too much of an image is masked. `RegionFileError`, or `FlagError` or
             `MaskTooLargeError` where it is that alone.
         """
-        default = default_bits(default_flags, exposure)
         refusals = Refusals(region_file.name)
         refusals.add(RegionFileError, region_file.mismatches(exposure))
         chosen: list[Entry] = []
-        bits: list[int] = []
         for entry in region_file.entries:
             values = Values(region_file.key_of(entry), type(entry), vars(entry))
-            if add_refusals(refusals, values, exposure) or not entry.is_accepted:
-                continue
-            chosen.append(entry)
-            named = bits_of_entry(values, exposure)
-            bits.append(default if named is None else named)
+            is_here = add_refusals(refusals, values, exposure)
+            if is_here and entry.is_accepted:
+                chosen.append(entry)
+        bits = refusals.bits_of(chosen, region_file, exposure, default_flags)
         footprints = find_footprints(chosen, exposure.shape, bits)
         mask = cls(region_file, exposure, tuple(footprints), tuple(default_flags))
-        refusals.add(RegionFileError, mask._off_the_image())
+        off = (f.entry for f in mask._first_footprints.values() if not f.inside.any())
+        refusals.add(
+            RegionFileError,
+            (f"{region_file.key_of(entry)} {off_the_image(entry, exposure)}" for entry in off),
+        )
         refusals.add(MaskTooLargeError, mask._too_large(max_masked_fraction))
         refusals.check_none()
         return mask
 
     @classmethod
-    def read(
-        cls,
-        path: Path,
-        exposure: Exposure,
-        *,
-        default_flags: Sequence[str] = DEFAULT_FLAGS,
-        max_masked_fraction: float = MAX_MASKED_FRACTION,
-    ) -> Mask:
+    def read(cls, path: Path, exposure: Exposure, **parameters: Any) -> Mask:
         """Read a region file and plan its mask; all problems of both are raised together.
 
         The parameters are those of `plan`.
@@ -133,12 +127,7 @@ class Mask:
             region_file = read_regions(path)
         except InvalidRegionFileError as error:
             raise RegionFileError(*error.problems, *more_problems(error, exposure)) from error
-        return cls.plan(
-            region_file,
-            exposure,
-            default_flags=default_flags,
-            max_masked_fraction=max_masked_fraction,
-        )
+        return cls.plan(region_file, exposure, **parameters)
 
     def apply(self, plane: NDArray[np.unsignedinteger]) -> int:
         """OR the bits of the mask into the plane of its exposure.
@@ -214,26 +203,10 @@ class Mask:
     def _first_footprints(self) -> dict[int, Footprint]:
         return {id(footprint.entry): footprint for footprint in reversed(self.footprints)}
 
-    def _off_the_image(self) -> Iterator[str]:
-        """Yield the accepted entries that cover no pixel."""
-        ny, nx = self.exposure.image_shape
-        extent = f"the frame has columns 0 to {nx - 1} and rows 0 to {ny - 1}"
-        for footprint in self._first_footprints.values():
-            if footprint.inside.any():
-                continue
-            entry = footprint.entry
-            advice = entry.advice_outside(self.exposure.image_shape)
-            if not advice and self.exposure.subarray not in (None, "FULL"):
-                advice = f"are x and y relative to the subarray {self.exposure.subarray}?"
-            yield (
-                f"{self.region_file.key_of(entry)} covers no pixel of the frame "
-                f"({entry.location}); {extent}{f'; {advice}' if advice else ''}"
-            )
-
     def _too_large(self, limit: float) -> Iterator[str]:
         """Yield that the mask is larger than a part of an image, if it is, and the main culprit."""
         fraction = self.coverage.fraction
-        if fraction <= limit:  # never when the limit is not a number
+        if not self.footprints or fraction <= limit:  # never when the limit is not a number
             return
         largest = max(self.footprints, key=lambda footprint: footprint.pixels)
         ny, nx = self.exposure.image_shape

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 
 from showermask.exceptions import FlagError, RegionFileError, ShowermaskError
 from showermask.exposure.dq import all_flags, bits_of, known_flags
@@ -18,9 +19,9 @@ __all__ = [
     "bits_of_entry",
     "check_entry",
     "check_flag_names",
-    "default_bits",
     "file_remarks",
     "more_problems",
+    "off_the_image",
 ]
 
 
@@ -35,13 +36,38 @@ class Refusals:
         """Add reasons that are errors of a kind."""
         self._found += [(kind, f"{self._name}: {text}") for text in texts]
 
-    def __len__(self) -> int:
-        return len(self._found)
-
     @property
     def texts(self) -> list[str]:
         """The reasons."""
         return [text for _, text in self._found]
+
+    def bits_of(
+        self,
+        entries: Iterable[Entry],
+        region_file: RegionFile,
+        exposure: Exposure,
+        default_flags: Sequence[str],
+    ) -> list[int]:
+        """Return the bits of entries, 0 where flags are refused; refuse those of the step."""
+        default: int | None = None
+        found = []
+        for entry in entries:
+            values = Values(region_file.key_of(entry), type(entry), vars(entry))
+            named = None
+            with suppress(FlagError):  # which is among the refusals
+                named = bits_of_entry(values, exposure)
+            if entry.flags is None and default is None:
+                default = self._default_bits(default_flags, exposure)
+            found.append((default or 0) if entry.flags is None else named or 0)
+        return found
+
+    def _default_bits(self, flags: Sequence[str], exposure: Exposure) -> int:
+        known, plane = known_flags(exposure.product), exposure.product.plane.upper()
+        try:
+            return bits_of(flags, known, where="flags of the step", plane=plane)
+        except FlagError as error:
+            self._found += [(FlagError, problem) for problem in error.problems]
+            return 0
 
     def check_none(self) -> None:
         """Raise an error with all reasons, of their kind if they are all of one."""
@@ -63,15 +89,38 @@ def file_remarks(region_file: RegionFile) -> Iterator[str]:
 
 
 def more_problems(error: InvalidRegionFileError, exposure: Exposure | None) -> list[str]:
-    """Return what else is wrong with an invalid file: flags, and, for an exposure, ranges."""
+    """Return what else is wrong with an invalid file: flags, and everything for an exposure."""
     refusals = Refusals(error.name)
+    if exposure is not None:
+        header = {key: value for key, value in error.header.items() if key != "reviewed"}
+        refusals.add(RegionFileError, RegionFile(**header).mismatches(exposure))
     for values in error.values:
-        if exposure is not None:
-            add_refusals(refusals, values, exposure)
-        elif _may_be_masked(values):
-            refusals.add(FlagError, _flag_problems(values, None))
-    told = {problem.removesuffix(" (from shape)") for problem in error.problems}
-    return [text for text in refusals.texts if text not in told]
+        if exposure is None:
+            refusals.add(FlagError, _flag_problems(values, None) if _may_be_masked(values) else ())
+        elif add_refusals(refusals, values, exposure) and values.is_complete:
+            entry = values.kind.from_mapping(values.values, is_valid=True)
+            if entry.is_accepted and not entry.pixels(exposure.image_shape)[1].any():
+                text = f"{values.key} {off_the_image(entry, exposure)}"
+                refusals.add(RegionFileError, [text])
+    told = {_subject(problem) for problem in error.problems}
+    return [text for text in refusals.texts if _subject(text) not in told]
+
+
+def _subject(problem: str) -> str:
+    """Return a problem without what was expected, which may be told of file and exposure."""
+    return problem.partition(", but the exposure has")[0]
+
+
+def off_the_image(entry: Entry, exposure: Exposure) -> str:
+    """Return that an entry covers no pixel, and what may be the reason."""
+    ny, nx = exposure.image_shape
+    advice = entry.advice_outside(exposure.image_shape)
+    if not advice and exposure.subarray not in (None, "FULL"):
+        advice = f"are x and y relative to the subarray {exposure.subarray}?"
+    return (
+        f"covers no pixel of the frame ({entry.location}); the frame has columns 0 to {nx - 1} "
+        f"and rows 0 to {ny - 1}{f'; {advice}' if advice else ''}"
+    )
 
 
 def check_flag_names(region_file: RegionFile) -> None:
@@ -91,18 +140,19 @@ def check_entry(entry: Entry, exposure: Exposure, *, flags: bool = True) -> None
     """Check that an entry by itself can be masked in an exposure."""
     values = Values("", type(entry), vars(entry))
     RegionFileError.check_none([f"{name} {text}" for name, text in _outside(values, exposure)])
+    if entry.is_accepted and not entry.pixels(exposure.image_shape)[1].any():
+        raise RegionFileError(off_the_image(entry, exposure))
     if flags:
         FlagError.check_none([text.removeprefix(".") for text in _flag_problems(values, exposure)])
 
 
 def add_refusals(refusals: Refusals, values: Values, exposure: Exposure) -> bool:
-    """Add what is wrong with an entry for an exposure; tell whether anything is."""
-    before = len(refusals)
-    outside = _outside(values, exposure)
-    refusals.add(RegionFileError, (f"{values.key}.{name} {text}" for name, text in outside))
+    """Add what is wrong with an entry for an exposure; tell whether it lies in the exposure."""
+    outside = [f"{values.key}.{name} {text}" for name, text in _outside(values, exposure)]
+    refusals.add(RegionFileError, outside)
     if values.values.get("status", Status.ACCEPTED) == Status.ACCEPTED:
         refusals.add(FlagError, _flag_problems(values, exposure))
-    return len(refusals) > before
+    return not outside
 
 
 def _may_be_masked(values: Values) -> bool:
@@ -142,9 +192,3 @@ def bits_of_entry(values: Values, exposure: Exposure | None) -> int | None:
         elsewhere = all_flags()
         names = [name for name in names if name in known or name not in elsewhere] or names
     return bits_of(names, known, where=f"{values.key}.flags", plane=plane)
-
-
-def default_bits(flags: Sequence[str], exposure: Exposure) -> int:
-    """Combine the flags of entries that name none."""
-    plane = exposure.product.plane.upper()
-    return bits_of(flags, known_flags(exposure.product), where="flags of the step", plane=plane)

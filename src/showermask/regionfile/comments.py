@@ -133,9 +133,12 @@ def _chunks(present: _List | None, entries: Sequence[Mapping[str, Any]]) -> list
         elif old[kept[position]] == dict(entry):
             chunks.append(present.chunks[kept[position]])
         else:
-            document = _load(_indented(present.chunks[kept[position]], -column))
+            before = _indented(present.chunks[kept[position]], -column)
+            document = _load(before)
             _update_mapping(document[0], entry)
-            chunks.append(_indented(_dump(document), column))
+            after = _dump(document)
+            lost = [line for line in comments_of(before) if line not in after]
+            chunks.append(_indented("".join(f"{line}\n" for line in lost) + after, column))
     return chunks
 
 
@@ -173,8 +176,24 @@ def _update_mapping(node: Any, values: Mapping[str, Any]) -> Any:
         del node[key]
     for key, value in values.items():
         if key not in node or node[key] != value:
-            node[key] = value
+            node[key] = _updated_value(node.get(key), value)
     return node
+
+
+def _updated_value(present: Any, value: Any) -> Any:
+    """Return a value, in place of the present one as far as lists have the same length."""
+    if not isinstance(value, list):
+        return value
+    if isinstance(present, list) and len(present) == len(value):
+        for position, item in enumerate(value):
+            if present[position] != item:
+                present[position] = _updated_value(present[position], item)
+        return present
+    from ruamel.yaml.comments import CommentedSeq
+
+    items = CommentedSeq([_updated_value(None, item) for item in value])
+    items.fa.set_flow_style()
+    return items
 
 
 def _match(old: Sequence[Any], new: Sequence[Mapping[str, Any]]) -> dict[int, int]:

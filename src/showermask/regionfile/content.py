@@ -14,7 +14,7 @@ from showermask.exceptions import RegionFileError
 from showermask.exposure.product import Exposure
 from showermask.messages import counted, joined
 from showermask.regionfile.badpixels import BadPixels
-from showermask.regionfile.entry import Entry, Status
+from showermask.regionfile.entry import Entry, Status, plain_list
 from showermask.regionfile.polygon import Polygon
 from showermask.regionfile.schema import FORMATS, format_of
 from showermask.regionfile.shower import Shower
@@ -86,7 +86,12 @@ class RegionFile:
             of_section = given[section]
             if of_section is None:
                 of_section = (entry for entry in listed if section == entry.SECTION)
-            chosen += of_section
+            for entry in of_section:
+                if section != entry.SECTION:
+                    raise RegionFileError(f"{section}: found a {entry.NOUN}, expected others")
+                chosen.append(entry)
+        if isinstance(shape, list):
+            shape = tuple(shape)
         values = (tuple(chosen), exposure, shape, subarray, reviewer, reviewed, path, sha256)
         for attribute, value in zip(fields(self), values, strict=True):
             object.__setattr__(self, attribute.name, value)
@@ -168,9 +173,9 @@ class RegionFile:
     @cached_property
     def _keys(self) -> dict[int, str]:
         positions: Counter[str] = Counter()
-        keys = {}
+        keys: dict[int, str] = {}
         for entry in self.entries:
-            keys[id(entry)] = f"{entry.SECTION}[{positions[entry.SECTION]}]"
+            keys.setdefault(id(entry), f"{entry.SECTION}[{positions[entry.SECTION]}]")
             positions[entry.SECTION] += 1
         return keys
 
@@ -183,12 +188,15 @@ class RegionFile:
             The first of them, and one that repeats it.
         """
         known: dict[tuple[str, ...], str] = {}
+        positions: Counter[str] = Counter()
         for entry in self.entries:
+            key = f"{entry.SECTION}[{positions[entry.SECTION]}]"
+            positions[entry.SECTION] += 1
             said = entry.values().items()
             same = (entry.SECTION, *(repr(i) for i in said if i[0] not in {"comment", "source"}))
-            first = known.setdefault(same, self.key_of(entry))
-            if first != self.key_of(entry):
-                yield first, self.key_of(entry)
+            first = known.setdefault(same, key)
+            if first != key:
+                yield first, key
 
     def to_tree(self) -> dict[str, Any]:
         """Return the tree that the schema describes, keys in the file's order."""
@@ -196,7 +204,7 @@ class RegionFile:
         for key in HEADER_KEYS:
             value = getattr(self, key)
             if value is not None:
-                tree[key] = [int(size) for size in value] if key == "shape" else value
+                tree[key] = plain_list(value) if key == "shape" else value
         for name in SECTIONS:
             listed = [entry.to_mapping() for entry in self.section(name)]
             if listed or name == "showers":

@@ -8,6 +8,7 @@ an invalid value is checked for all else in the same pass.
 from __future__ import annotations
 
 import copy
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
@@ -21,7 +22,10 @@ from numpy.typing import NDArray
 from showermask.exceptions import EntryError
 from showermask.regionfile.schema import entry_problems
 
-__all__ = ["Box", "Entry", "Status"]
+__all__ = ["Box", "Entry", "Status", "plain_list"]
+
+#: Whole numbers from here on are none that an entry can have.
+_HUGE = 2.0**63
 
 #: Rows and columns of an image.
 Box = tuple[slice, slice]
@@ -201,20 +205,25 @@ class Entry(ABC):
 
 def _plain(value: Any) -> Any:
     """Return a value in Python's own types, lists as tuples."""
-    if isinstance(value, (list, tuple, np.ndarray)):
+    if isinstance(value, np.ndarray):
+        return _plain(value.tolist())
+    if isinstance(value, (list, tuple)):
         return tuple(map(_plain, value))
-    if isinstance(value, Integral) and not isinstance(value, bool):
-        return int(value)
-    if isinstance(value, Real) and not isinstance(value, bool):
-        return _as_float(value)
-    return value
-
-
-def _as_float(value: Real) -> Any:
-    try:
-        return float(value)
-    except OverflowError:  # the schema says what is wrong with it
+    if not isinstance(value, Real) or isinstance(value, bool):
         return value
+    try:
+        number = float(value)
+    except OverflowError:  # the schema says what is wrong with it; Python prints no more digits
+        is_shown = isinstance(value, int) and value.bit_length() < 10_000
+        return value if is_shown else math.inf
+    if isinstance(value, Integral) and abs(number) < _HUGE:
+        return int(value)
+    return number
+
+
+def plain_list(value: Any) -> Any:
+    """Return a value as a region file has it: Python's own types, lists for tuples."""
+    return _list(_plain(value))
 
 
 def _listed(values: Mapping[str, Any]) -> dict[str, Any]:

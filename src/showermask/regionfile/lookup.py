@@ -45,22 +45,30 @@ def walk(
     *,
     on_closed: Callable[[OSError], None] | None = None,
 ) -> Iterator[Path]:
-    """Yield the wanted files in a directory and all directories below, by name.
+    """Yield the wanted files in a directory and all directories below, the nearest first, by name.
 
     Hidden files and the outputs of batches below are left out; a directory that several links lead
-    to is searched once.
+    to is searched once, under its own name if it has one there.
     """
     seen: set[Path] = set()
-    for folder, folders, files in os.walk(top, onerror=on_closed, followlinks=True):
-        here = Path(folder)
-        is_output = MANIFEST_NAME in files and here != top
-        if is_output or real_path(here) in seen:
-            folders.clear()
-            continue
-        seen.add(real_path(here))
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        wanted = (here / name for name in sorted(files) if not name.startswith("."))
-        yield from filter(is_wanted, wanted)
+    level = [top]
+    while level:
+        below: list[Path] = []
+        for folder in sorted(level, key=lambda path: (path.is_symlink(), path)):
+            if real_path(folder) in seen:
+                continue
+            seen.add(real_path(folder))
+            try:
+                entries = sorted(path for path in folder.iterdir() if path.name[0] != ".")
+            except OSError as error:
+                if on_closed is not None:
+                    on_closed(error)
+                continue
+            if folder != top and any(path.name == MANIFEST_NAME for path in entries):
+                continue
+            below += [path for path in entries if path.is_dir()]
+            yield from (path for path in entries if not path.is_dir() and is_wanted(path))
+        level = below
 
 
 def real_path(path: Path) -> Path:
@@ -116,7 +124,7 @@ class RegionLookup:
 
     def _check_path(self, *, may_be_new: bool) -> None:
         path = self.path
-        if path is None or path.exists():
+        if path is None or _exists(path):
             return
         if not may_be_new:
             raise RegionFileError(
@@ -132,12 +140,21 @@ class RegionLookup:
         """Return the region files below a directory by product root, the nearest first."""
         if self._index is None:
             self._index = {}
-            for path in walk(folder, lambda file: file.suffix in EXTENSIONS):
+            for path in walk(folder, lambda file: file.suffix.lower() in EXTENSIONS):
                 if path.stem.endswith(REGION_SUFFIX) and is_file(path):
                     self._index.setdefault(path.stem.removesuffix(REGION_SUFFIX), []).append(path)
             for paths in self._index.values():
-                paths.sort(key=lambda path: (len(path.parts), EXTENSIONS.index(path.suffix)))
+                paths.sort(
+                    key=lambda path: (len(path.parts), EXTENSIONS.index(path.suffix.lower()))
+                )
         return self._index
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # such as a name that is too long
+        return False
 
 
 def _named(root: str, folder: Path) -> list[Path]:

@@ -95,7 +95,8 @@ class Polygon(Entry):
 
     def advice_outside(self, image_shape: tuple[int, int]) -> str:
         """Return what may be wrong where the polygon covers no pixel; empty if not known."""
-        swapped = Polygon(integration=0, group=0, vertices=tuple((y, x) for x, y in self.vertices))
+        values = {**self.values(), "vertices": tuple((y, x) for x, y in self.vertices)}
+        swapped = Polygon.from_mapping(values, is_valid=True)
         return "are x and y swapped?" if swapped.pixels(image_shape)[1].any() else ""
 
     @classmethod
@@ -103,7 +104,11 @@ class Polygon(Entry):
         """Yield what is wrong between some valid values: a key, and a sentence about it."""
         yield from super().relations(values)
         if "vertices" in values:
-            crossing = _crossing(np.array(values["vertices"], np.float64))
+            corners = np.array(values["vertices"], np.float64)
+            if np.all(corners[0] == corners[-1]):
+                yield "vertices", "ends where it begins; leave out the last corner"
+                return
+            crossing = _crossing(corners)
             if crossing is not None:
                 i, j = crossing
                 text = (
@@ -159,18 +164,20 @@ def _crossing(corners: NDArray[np.float64]) -> tuple[int, int] | None:
     """Return the first two sides of a polygon that meet anywhere but at a corner they share."""
     starts, ends = corners, np.roll(corners, -1, axis=0)
     n = len(corners)
-    if np.any(np.all(starts == ends, axis=1)):
-        i = int(np.flatnonzero(np.all(starts == ends, axis=1))[0])
-        return i, (i + 1) % n
-    for i in range(n):
-        others = np.arange(i + 1, n)
-        meets = _meets(starts[i], ends[i], starts[others], ends[others])
-        for j in others[meets]:
-            if j == i + 1 or (i == 0 and j == n - 1):
-                if _folds_back(corners, i, int(j)):
-                    return i, int(j)
-            else:
-                return i, int(j)
+    repeated = np.flatnonzero(np.all(starts == ends, axis=1))
+    if len(repeated):
+        return int(repeated[0]), int((repeated[0] + 1) % n)
+    low, high = np.minimum(starts, ends), np.maximum(starts, ends)
+    near = np.ones((n, n), bool)
+    for axis in (0, 1):
+        near &= low[:, np.newaxis, axis] <= high[np.newaxis, :, axis]
+        near &= high[:, np.newaxis, axis] >= low[np.newaxis, :, axis]
+    first, second = np.nonzero(np.triu(near, 1))
+    meets = _meets(starts[first], ends[first], starts[second], ends[second])
+    for i, j in zip(first[meets].tolist(), second[meets].tolist(), strict=True):
+        is_next = j == i + 1 or (i == 0 and j == n - 1)
+        if not is_next or _folds_back(corners, i, j):
+            return i, j
     return None
 
 
@@ -182,20 +189,14 @@ def _cross(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64
 def _meets(
     start: NDArray[np.float64],
     end: NDArray[np.float64],
-    starts: NDArray[np.float64],
-    ends: NDArray[np.float64],
+    other_start: NDArray[np.float64],
+    other_end: NDArray[np.float64],
 ) -> NDArray[np.bool_]:
-    """Return which of some sides have a point in common with one side."""
-    d = end - start
-    p, q = np.sign(_cross(d, starts - start)), np.sign(_cross(d, ends - start))
-    other = ends - starts
-    r, s = np.sign(_cross(other, start - starts)), np.sign(_cross(other, end - starts))
-    boxes_meet = np.all(
-        (np.minimum(starts, ends) <= np.maximum(start, end))
-        & (np.maximum(starts, ends) >= np.minimum(start, end)),
-        axis=1,
-    )
-    meets: NDArray[np.bool_] = (p * q <= 0) & (r * s <= 0) & boxes_meet
+    """Return which pairs of sides, whose boxes overlap, have a point in common."""
+    d, other = end - start, other_end - other_start
+    p, q = np.sign(_cross(d, other_start - start)), np.sign(_cross(d, other_end - start))
+    r, s = np.sign(_cross(other, start - other_start)), np.sign(_cross(other, end - other_start))
+    meets: NDArray[np.bool_] = (p * q <= 0) & (r * s <= 0)
     return meets
 
 

@@ -59,6 +59,8 @@ class Values:
     key: str
     kind: type[Entry]
     values: Mapping[str, Any]
+    #: Whether these are all values, and nothing is wrong between them.
+    is_complete: bool = True
 
 
 class InvalidRegionFileError(RegionFileError):
@@ -67,9 +69,16 @@ class InvalidRegionFileError(RegionFileError):
     With them all that is wrong with a file can be told at once, also for an exposure.
     """
 
-    def __init__(self, *problems: str, name: str = "", values: tuple[Values, ...] = ()) -> None:
+    def __init__(
+        self,
+        *problems: str,
+        name: str = "",
+        header: Mapping[str, Any] | None = None,
+        values: tuple[Values, ...] = (),
+    ) -> None:
         super().__init__(*problems)
         self.name = name
+        self.header = header or {}
         self.values = values
 
 
@@ -103,7 +112,9 @@ def read_regions(path: str | os.PathLike[str], *, masks_anywhere: bool | None = 
         raise RegionFileError(*(f"{file}: {problem}" for problem in error.problems)) from error
     except InvalidRegionFileError as error:
         problems = (f"{file}: {problem}" for problem in error.problems)
-        raise InvalidRegionFileError(*problems, name=str(file), values=error.values) from error
+        raise InvalidRegionFileError(
+            *problems, name=str(file), header=error.header, values=error.values
+        ) from error
     except RegionFileError as error:
         raise RegionFileError(*(f"{file}: {problem}" for problem in error.problems)) from error
     return replace(regions, path=file, sha256=hashlib.sha256(data).hexdigest())
@@ -194,19 +205,22 @@ def _regions_of(
         is_judged = not is_last and len(findings.wrong) <= strictyaml.MAX_PROBLEMS
     listed = tree if is_judged else {}
     shape = listed.get("shape") if ("shape",) not in _heads(findings.wrong, 1) else None
+    invalid = _heads(findings.wrong, 1)
+    header = {key: listed[key] for key in HEADER_KEYS if key in listed and (key,) not in invalid}
     for valid in _valid_values(listed, findings.wrong):
+        before = len(findings.problems)
         values = _with_mask(valid, folder, findings, anywhere=masks_anywhere)
         _check_relations(values, shape, findings)
-        findings.values.append(values)
+        is_complete = valid.is_complete and len(findings.problems) == before
+        findings.values.append(replace(values, is_complete=is_complete))
         if not findings.problems:
             findings.entries.append(values.kind.from_mapping(values.values, is_valid=True))
     if findings.problems:
         if len(findings.problems) > strictyaml.MAX_PROBLEMS:
             findings.problems[strictyaml.MAX_PROBLEMS :] = ["… and more problems"]
-        raise InvalidRegionFileError(*findings.problems, values=tuple(findings.values))
-    header = {key: tree[key] for key in HEADER_KEYS if key in tree}
-    if shape is not None:
-        header["shape"] = tuple(shape)
+        raise InvalidRegionFileError(
+            *findings.problems, header=header, values=tuple(findings.values)
+        )
     return RegionFile(entries=findings.entries, **header)
 
 
@@ -216,13 +230,14 @@ def _heads(paths: set[tuple[str | int, ...]], length: int) -> set[tuple[str | in
 
 def _valid_values(tree: Mapping[str, Any], wrong: set[tuple[str | int, ...]]) -> Iterator[Values]:
     """Yield the entries of a tree, each without the values that the schema does not allow."""
-    invalid = _heads(wrong, 3)
+    invalid, entries = _heads(wrong, 3), _heads(wrong, 2)
     for section, kind in SECTIONS.items():
         listed = tree.get(section)
         for position, mapping in enumerate(listed if isinstance(listed, list) else ()):
             if isinstance(mapping, dict):
                 valid = {k: v for k, v in mapping.items() if (section, position, k) not in invalid}
-                yield Values(f"{section}[{position}]", kind, valid)
+                is_complete = (section, position) not in entries
+                yield Values(f"{section}[{position}]", kind, valid, is_complete)
 
 
 def _with_mask(

@@ -95,7 +95,7 @@ def _validator() -> Any:
     base = jsonschema.Draft202012Validator
 
     def is_integer(_: Any, value: Any) -> bool:
-        return isinstance(value, int) and not isinstance(value, bool)
+        return isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63
 
     def is_number(checker: Any, value: Any) -> bool:
         is_real = is_integer(checker, value) or isinstance(value, float)

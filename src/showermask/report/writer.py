@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from showermask.exceptions import OutputError, ShowermaskError
 from showermask.exposure.images import ImageReader
@@ -16,6 +17,7 @@ from showermask.masking.footprint import find_footprints
 from showermask.masking.mask import Mask
 from showermask.messages import counted
 from showermask.pipeline.manifest import Record, read_manifest
+from showermask.pipeline.provenance import STEP_NAME
 from showermask.regionfile.content import RegionFile
 from showermask.regionfile.entry import Entry
 from showermask.regionfile.lookup import MANIFEST_NAME
@@ -90,7 +92,9 @@ def _of_record(record: Record, output: Path, budget: _Budget) -> ExposureReport:
                 notes.append(f"{region_file.name} has changed since; run the batch again to see it")
             else:
                 path = Path(record.input)
-                return _of_exposure(path, region_file, RateSource.near(path, output), budget)
+                return _of_exposure(
+                    path, region_file, RateSource.near(path, output), budget, _parameters(record)
+                )
         except ShowermaskError as error:
             notes += error.problems
         except OSError as error:
@@ -109,11 +113,23 @@ def _of_record(record: Record, output: Path, budget: _Budget) -> ExposureReport:
     )
 
 
+def _parameters(record: Record) -> dict[str, Any]:
+    """Return the parameters of a mask that was made already: nothing of it is too large."""
+    parameters: dict[str, Any] = {"max_masked_fraction": 1.0}
+    flags = record.parameters.get("steps", {}).get(STEP_NAME, {}).get("flags", "")
+    named = [name.strip() for name in str(flags).split(",") if name.strip()]
+    return parameters | ({"default_flags": named} if named else {})
+
+
 def _of_exposure(
-    path: Path, region_file: RegionFile, rates: RateSource, budget: _Budget
+    path: Path,
+    region_file: RegionFile,
+    rates: RateSource,
+    budget: _Budget,
+    parameters: dict[str, Any] | None = None,
 ) -> ExposureReport:
     with ImageReader(path) as reader:
-        mask = Mask.plan(region_file, reader.exposure)
+        mask = Mask.plan(region_file, reader.exposure, **(parameters or {}))
         masked = MaskedPlaces(mask.footprints)
         reports = [
             _of_entry(reader, region_file, entry, masked, rates, budget)

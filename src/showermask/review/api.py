@@ -239,7 +239,7 @@ def _entry_of(body: Mapping[str, Any]) -> Entry:
     """Make the entry that a request holds under the name of its section, or as ``shower``."""
     for section, kind in SECTIONS.items():
         for key in (section, section.removesuffix("s")):
-            if key in body:
+            if isinstance(body.get(key), dict):
                 return kind.from_mapping(body[key])
     raise ShowermaskError(f"the request has no entry, expected one of {', '.join(SECTIONS)}")
 
