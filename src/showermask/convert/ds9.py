@@ -92,12 +92,7 @@ def _convert(
             and np.allclose(numbers, exact, rtol=1e-9, atol=_CLOSE)
         ):
             numbers = exact
-        missing = [name for name in ("integration", "group") if name not in {**times, **said}]
-        if missing:
-            raise ConvertError(
-                f"has no {' and '.join(missing)}; give "
-                f"{' and '.join(f'--{name}' for name in missing)}, or tags such as tag={{group 12}}"
-            )
+        _check_times({**times, **said})
         if is_ellipse:
             geometry: dict[str, Any] = dict(zip(GEOMETRY, numbers, strict=True))
         else:
@@ -115,6 +110,16 @@ def _convert(
     for ends in ranges_of(_mask(shape, image_shape)):
         x, y = (list(end) if isinstance(end, tuple) else end for end in ends)
         entries["pixels"].append({"x": x, "y": y, **times, **said})
+
+
+def _check_times(given: dict[str, Any]) -> None:
+    """Refuse a shape without integration or group."""
+    missing = [name for name in ("integration", "group") if name not in given]
+    if missing:
+        raise ConvertError(
+            f"has no {' and '.join(missing)}; give "
+            f"{' and '.join(f'--{name}' for name in missing)}, or tags such as tag={{group 12}}"
+        )
 
 
 def _said(shape: Any, line: str) -> dict[str, Any]:
