@@ -113,7 +113,7 @@ def test_one_score(tmp_path, monkeypatch, capsys):
 
     shower = Shower(integration=0, group=3, x=20, y=15, a=9, b=5, theta=30, score=19.9)
     proposal = Proposal(
-        exposure="x", found=(shower,), new=1, gone=0, regions=tmp_path, is_written=True
+        exposure="x", found=(shower,), new=1, gone=0, region_path=tmp_path, is_written=True
     )
     assert "1 candidate, S/N 19.9, 1 new" in proposal.describe()
 

@@ -590,7 +590,7 @@ def test_many_commented_entries(tmp_path):
     """Each of which has moved: more than can be compared one by one."""
     path = tmp_path / "x.yaml"
     entry = "- {{integration: 0, group: 3, x: {}.0, y: 1.0, a: 6.0, b: 6.0, theta: 0.0}}  # {}\n"
-    path.write_text("showers:\n" + "".join(entry.format(i, i) for i in range(3000)))
+    path.write_text("showers:\n" + "".join(entry.format(i, i) for i in range(400)))
     regions = read_regions(path)
     moved = tuple(replace(shower, x=shower.x + 0.5) for shower in regions.showers)
     write_regions(path, replace(regions, showers=moved))
