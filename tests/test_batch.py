@@ -837,6 +837,7 @@ def test_a_failed_exposure_is_in_the_batch(noisy, jumps, capsys):
     assert "not in this batch" not in out
 
 
+@pytest.mark.slow
 def test_logs_do_not_follow_links(jumps):
     """A link in the place of a log fails that exposure and empties nothing."""
     assert main(["batch", "regions", "data", "-o", "out", "-j", "1"]) == 0

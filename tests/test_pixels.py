@@ -229,6 +229,7 @@ class TestFormats:
         with pytest.raises(RegionFileError, match=r"expected showermask-1.1 in a file with pixels"):
             read_regions("a.yaml")
 
+    @pytest.mark.slow
     def test_more_than_can_be_read_back(self, folder):
         """Is not written."""
         many = tuple(BadPixels(x=i, y=i, comment="x" * 100) for i in range(40_000))
