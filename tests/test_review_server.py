@@ -238,6 +238,8 @@ class TestFrames:
             bits = np.unpackbits(np.frombuffer(answer.content, np.uint8), bitorder="little")
             np.testing.assert_array_equal(bits.reshape(32, 40), expected & is_masked)
         extra = {**entry, "x": 5.0, "y": 5.0, "a": 2.0, "b": 2.0, "group": 2}
+        odd = client.post("/api/exposures/0/mask/0/2", json={"extra": [extra]})
+        assert (odd.status_code, "has no entry" in odd.text) == (422, True)
         answer = client.post("/api/exposures/0/mask/0/2", json={"extra": {"shower": extra}})
         assert np.unpackbits(np.frombuffer(answer.content, np.uint8)).sum() == 13
 

@@ -235,11 +235,11 @@ class Api:
         return JSONResponse({"product": product.name, "folder": str(product.parent), "log": lines})
 
 
-def _entry_of(body: Mapping[str, Any]) -> Entry:
+def _entry_of(body: Any) -> Entry:
     """Make the entry that a request holds under the name of its section, or as ``shower``."""
     for section, kind in SECTIONS.items():
         for key in (section, section.removesuffix("s")):
-            if isinstance(body.get(key), dict):
+            if isinstance(body, dict) and isinstance(body.get(key), dict):
                 return kind.from_mapping(body[key])
     raise ShowermaskError(f"the request has no entry, expected one of {', '.join(SECTIONS)}")
 
