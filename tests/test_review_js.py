@@ -34,6 +34,11 @@ def test_state_of_the_page():
     run_tests("store.test.mjs")
 
 
+def test_requests_of_the_page():
+    """A request whose connection is lost is sent again, unless it changes something."""
+    run_tests("server.test.mjs")
+
+
 def test_geometry_of_the_page(tmp_path):
     """Its own tests pass under node, and 1000 random ellipses have the pixels of the core."""
     rng = np.random.default_rng(20261120)

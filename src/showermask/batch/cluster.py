@@ -52,7 +52,7 @@ def count_workers(jobs: Sequence[Job], wanted: int | None = None) -> int:
 @contextmanager
 def open_client(*, workers: int, scheduler: str | None = None) -> Iterator[Client]:
     """Start a cluster of one-thread processes on this machine, or connect to one that runs."""
-    step_parameters = {
+    settings = {
         # A worker that takes longer to start anew than this is closed for good, with its nanny.
         "distributed.deploy.lost-worker-timeout": "1000 days",
         # Memory is the jobs' own, dask has nothing to spill: a worker that pauses would wait for
@@ -63,7 +63,7 @@ def open_client(*, workers: int, scheduler: str | None = None) -> Iterator[Clien
         # A step may start processes of its own (maximum_cores).
         "distributed.worker.daemon": False,
     }
-    with dask.config.set(step_parameters), _quiet():
+    with dask.config.set(settings), _quiet():
         if scheduler is not None:
             with _connected(scheduler) as client:
                 yield client

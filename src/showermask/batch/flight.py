@@ -48,7 +48,7 @@ def run_jobs(
     renew_after: int | None = None,
     longest_wait: float = _LONGEST_WAIT,
 ) -> Iterator[Record]:
-    """Run jobs, and return their rows as they are finished."""
+    """Run jobs, and yield their records as they are finished."""
     waiting, flight, crew = deque(jobs), _Flight(client), _Crew(client, say, longest_wait)
     landed = 0
     try:

@@ -42,9 +42,9 @@ _one_at_a_time = threading.Lock()
 class Job:
     """The order for a worker to process one exposure."""
 
-    #: The pending row of the manifest.
+    #: The pending record of the manifest.
     record: Record
-    #: Which of `~showermask.exposure.product.PRODUCT_SUFFIXES` the input is.
+    #: Which of `~showermask.exposure.names.PRODUCT_SUFFIXES` the input is.
     suffix: str
     #: ``masked`` or ``rate``.
     target: str
@@ -121,15 +121,14 @@ def _run(job: Job) -> Record:
 def _done(record: Record, masked: Masked, products: list[FileState], **input_state: Any) -> Record:
     """Return the record of an exposure that is done."""
     coverage = masked.mask.coverage
-    showers = coverage.counts["showers"]
     return replace(
         record,
         **input_state,
         outputs=tuple(products),
         status="done",
         sha256=masked.provenance.sha256 or "",
-        showers=showers,
-        regions=sum(coverage.counts.values()) - showers,
+        showers=coverage.showers,
+        regions=coverage.others,
         pixels=coverage.integration_pixels,
         frame_pixels=coverage.pixels,
         fraction=round(coverage.fraction, 8),

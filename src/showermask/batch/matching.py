@@ -49,7 +49,7 @@ class Match:
     exposure: str
     #: The product to start from.
     input: Path
-    #: Which of `~showermask.exposure.product.PRODUCT_SUFFIXES` that is.
+    #: Which of `~showermask.exposure.names.PRODUCT_SUFFIXES` that is.
     suffix: str
     #: The region file.
     region_file: RegionFile
@@ -105,9 +105,9 @@ def match_exposures(
 ) -> Matches:
     """Find exposures and region files, and bring them together.
 
-    Region files are looked for in ``regions`` and below, exposures in ``data`` and below; not in
-    the ``output`` directory, nor in the outputs of other batches. ``suffixes`` are those of the
-    products to start from, the best first.
+    Region files are looked for in ``region_folder`` and below, exposures in ``data`` and below;
+    not in the ``output`` directory, nor in the outputs of other batches. ``suffixes`` are those of
+    the products to start from, the best first.
     """
     _check_exist(region_folder, data)
     for path in data:
@@ -261,7 +261,7 @@ def _one_each(
 
 
 def _same_regions(one: RegionFile, other: RegionFile) -> bool:
-    masks = [[region.image for region in region_folder.pixels] for region_folder in (one, other)]
+    masks = [[region.image for region in region_file.pixels] for region_file in (one, other)]
     hashes = [[image and image.sha256 for image in images] for images in masks]
     return one == other and hashes[0] == hashes[1]
 

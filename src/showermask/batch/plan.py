@@ -200,10 +200,9 @@ def report_plan(plan: Plan, reporter: Reporter) -> None:
 
 def _row(planned: PlannedExposure) -> str:
     coverage, cost = planned.mask
-    showers = coverage.counts["showers"]
     seconds = "not known" if cost.seconds is None else f"{cost.seconds:.1f} s"
     return (
-        f"{planned.match.suffix:8s}  {showers:7d}  {sum(coverage.counts.values()) - showers:7d}  "
+        f"{planned.match.suffix:8s}  {coverage.showers:7d}  {coverage.others:7d}  "
         f"{coverage.pixels:6d}  {coverage.integration_pixels:19d}  {coverage.fraction:10.3%}  "
         f"{seconds:>17s}{'  up to date' if planned.is_current else ''}"
     )

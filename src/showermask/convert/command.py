@@ -9,12 +9,11 @@ from showermask.messages import say
 
 __all__ = ["add_arguments", "run"]
 
-#: Names of the formats; see `showermask.convert.conversion.FORMATS`.
-_FORMAT_NAMES = ("regions", "ds9", "ecsv", "mask", "tool", "pixels", "flags")
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
+    from showermask.convert.conversion import FORMATS
+
     parser.description = (
         "Convert a file into a region file, or a region file into another: DS9 regions "
         "(ds9, .reg), ECSV tables (ecsv), FITS masks (mask), the lists that the original tool "
@@ -25,13 +24,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--from",
         dest="from_format",
-        choices=_FORMAT_NAMES,
+        choices=tuple(FORMATS),
         help="what INPUT is (default: by its suffix)",
     )
     parser.add_argument(
         "--to",
         dest="to_format",
-        choices=_FORMAT_NAMES,
+        choices=tuple(FORMATS),
         help="what OUTPUT is (default: by its suffix)",
     )
     parser.add_argument(

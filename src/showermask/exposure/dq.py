@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from functools import reduce
+from functools import cache, reduce
 from operator import or_
+from types import MappingProxyType
 from typing import Any
 
 from showermask.exceptions import FlagError
@@ -37,12 +38,13 @@ OTHER_COLOUR = (120, 220, 200)
 MASK_COLOUR = (60, 230, 110)
 
 
+@cache
 def known_flags(product: Product) -> Mapping[str, int]:
     """Return the flags that set a bit in the plane of a product, by name."""
     from stdatamodels.jwst.datamodels import dqflags
 
     flags = dqflags.group if product.is_ramp else dqflags.pixel
-    return {name: bit for name, bit in flags.items() if bit}
+    return MappingProxyType({name: bit for name, bit in flags.items() if bit})
 
 
 def pixel_flags() -> Mapping[str, int]:
@@ -50,9 +52,10 @@ def pixel_flags() -> Mapping[str, int]:
     return known_flags(Product.IMAGE)
 
 
+@cache
 def all_flags() -> Mapping[str, int]:
     """Return the flags of all planes, by name."""
-    return {**pixel_flags(), **known_flags(Product.RAMP)}
+    return MappingProxyType({**pixel_flags(), **known_flags(Product.RAMP)})
 
 
 def bits_of(names: Iterable[str], known: Mapping[str, int], *, where: str, plane: str) -> int:

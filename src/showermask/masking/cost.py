@@ -48,6 +48,16 @@ class Coverage:
     integration_pixels: int
     fraction: float
 
+    @property
+    def showers(self) -> int:
+        """Number of showers."""
+        return self.counts["showers"]
+
+    @property
+    def others(self) -> int:
+        """Number of entries that are no showers."""
+        return sum(self.counts.values()) - self.showers
+
     def entries_text(self) -> str:
         """Return the number of entries, in words."""
         return counts_text(self.counts)

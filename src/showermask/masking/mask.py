@@ -101,7 +101,7 @@ class Mask:
         refusals.add(RegionFileError, region_file.mismatches(exposure))
         chosen: list[Entry] = []
         for entry in region_file.entries:
-            values = Values(region_file.key_of(entry), type(entry), vars(entry))
+            values = Values.of(entry, region_file.key_of(entry))
             is_here = add_refusals(refusals, values, exposure)
             if is_here and entry.is_accepted:
                 chosen.append(entry)

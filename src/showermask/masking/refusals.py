@@ -52,7 +52,7 @@ class Refusals:
         default: int | None = None
         found = []
         for entry in entries:
-            values = Values(region_file.key_of(entry), type(entry), vars(entry))
+            values = Values.of(entry, region_file.key_of(entry))
             named = None
             with suppress(FlagError):  # which is among the refusals
                 named = bits_of_entry(values, exposure)
@@ -92,11 +92,11 @@ def more_problems(error: InvalidRegionFileError, exposure: Exposure | None) -> l
     """Return what else is wrong with an invalid file: flags, and everything for an exposure."""
     refusals = Refusals(error.name)
     if exposure is not None:
-        header = {key: value for key, value in error.header.items() if key != "reviewed"}
-        refusals.add(RegionFileError, RegionFile(**header).mismatches(exposure))
+        refusals.add(RegionFileError, RegionFile(**error.header).mismatches(exposure))
     for values in error.values:
         if exposure is None:
-            refusals.add(FlagError, _flag_problems(values, None) if _may_be_masked(values) else ())
+            if values.values.get("status") != Status.REJECTED:
+                refusals.add(FlagError, _flag_problems(values, None))
         elif add_refusals(refusals, values, exposure) and values.is_complete:
             entry = values.kind.from_mapping(values.values, is_valid=True)
             if entry.is_accepted and not entry.pixels(exposure.image_shape)[1].any():
@@ -129,17 +129,16 @@ def check_flag_names(region_file: RegionFile) -> None:
         f"{region_file.name}: {problem}"
         for entry in region_file.entries
         if entry.status is not Status.REJECTED
-        for problem in _flag_problems(
-            Values(region_file.key_of(entry), type(entry), vars(entry)), None
-        )
+        for problem in _flag_problems(Values.of(entry, region_file.key_of(entry)), None)
     ]
     FlagError.check_none(problems)
 
 
 def check_entry(entry: Entry, exposure: Exposure, *, flags: bool = True) -> None:
     """Check that an entry by itself can be masked in an exposure."""
-    values = Values("", type(entry), vars(entry))
-    RegionFileError.check_none([f"{name} {text}" for name, text in _outside(values, exposure)])
+    values = Values.of(entry)
+    outside = entry.outside(values.values, exposure)
+    RegionFileError.check_none([f"{name} {text}" for name, text in outside])
     if entry.is_accepted and not entry.pixels(exposure.image_shape)[1].any():
         raise RegionFileError(off_the_image(entry, exposure))
     if flags:
@@ -148,24 +147,12 @@ def check_entry(entry: Entry, exposure: Exposure, *, flags: bool = True) -> None
 
 def add_refusals(refusals: Refusals, values: Values, exposure: Exposure) -> bool:
     """Add what is wrong with an entry for an exposure; tell whether it lies in the exposure."""
-    outside = [f"{values.key}.{name} {text}" for name, text in _outside(values, exposure)]
+    found = values.kind.outside(values.values, exposure)
+    outside = [f"{values.key}.{name} {text}" for name, text in found]
     refusals.add(RegionFileError, outside)
     if values.values.get("status", Status.ACCEPTED) == Status.ACCEPTED:
         refusals.add(FlagError, _flag_problems(values, exposure))
     return not outside
-
-
-def _may_be_masked(values: Values) -> bool:
-    return values.values.get("status") != Status.REJECTED
-
-
-def _outside(values: Values, exposure: Exposure) -> Iterator[tuple[str, str]]:
-    return values.kind.out_of_range(
-        values.values,
-        nints=exposure.nints,
-        ngroups=exposure.ngroups,
-        image_shape=exposure.image_shape,
-    )
 
 
 def _flag_problems(values: Values, exposure: Exposure | None) -> tuple[str, ...]:

@@ -259,9 +259,8 @@ class RegionFile:
             With every mismatch.
         """
         problems = [*self.mismatches(exposure)]
-        sizes = {"nints": exposure.nints, "ngroups": exposure.ngroups}
         for entry in self.entries:
-            found = entry.out_of_range(vars(entry), image_shape=exposure.image_shape, **sizes)
+            found = entry.outside(vars(entry), exposure)
             problems += [f"{self.key_of(entry)}.{name} {text}" for name, text in found]
         RegionFileError.check_none([f"{self.name}: {problem}" for problem in problems])
 

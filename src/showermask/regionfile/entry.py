@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from showermask.exceptions import EntryError
+from showermask.exposure.product import Exposure
 from showermask.regionfile.schema import entry_problems
 
 __all__ = ["Box", "Entry", "Status", "plain_list"]
@@ -180,6 +181,16 @@ class Entry(ABC):
         group, last = values.get("group"), values.get("last_group")
         if group is not None and last is not None and last < group:
             yield "last_group", f"is {last}, expected {group} (the first group) or more"
+
+    @classmethod
+    def outside(cls, values: Mapping[str, Any], exposure: Exposure) -> Iterator[tuple[str, str]]:
+        """Yield which of some valid values an exposure has not, as `out_of_range`."""
+        return cls.out_of_range(
+            values,
+            nints=exposure.nints,
+            ngroups=exposure.ngroups,
+            image_shape=exposure.image_shape,
+        )
 
     @classmethod
     def out_of_range(

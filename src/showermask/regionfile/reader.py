@@ -62,6 +62,11 @@ class Values:
     #: Whether these are all values, and nothing is wrong between them.
     is_complete: bool = True
 
+    @classmethod
+    def of(cls, entry: Entry, key: str = "") -> Values:
+        """Return the values of a valid entry."""
+        return cls(key, type(entry), vars(entry))
+
 
 class InvalidRegionFileError(RegionFileError):
     """A region file with invalid entries, and those of its values that are valid.
@@ -204,9 +209,9 @@ def _regions_of(
         findings.wrong.add(path)
         is_judged = not is_last and len(findings.wrong) <= strictyaml.MAX_PROBLEMS
     listed = tree if is_judged else {}
-    shape = listed.get("shape") if ("shape",) not in _heads(findings.wrong, 1) else None
     invalid = _heads(findings.wrong, 1)
     header = {key: listed[key] for key in HEADER_KEYS if key in listed and (key,) not in invalid}
+    shape = header.get("shape")
     for valid in _valid_values(listed, findings.wrong):
         before = len(findings.problems)
         values = _with_mask(valid, folder, findings, anywhere=masks_anywhere)

@@ -15,18 +15,22 @@ function takeToken() {
   return given ?? sessionStorage.getItem("token") ?? "";
 }
 
-async function ask(path, /** @type {any} */ options = {}) {
-  /** @type {Response} */
-  let answer;
+// Send a request. One that only reads is sent again if its connection is lost, as tunnels do.
+async function send(path, options, { again = options.method !== "POST" } = {}) {
   try {
-    answer = await fetch(`api/${path}`, {
+    return await fetch(`api/${path}`, {
       ...options,
       headers: { "X-Showermask-Token": token, ...options.headers },
     });
   } catch (error) {
     if (error.name === "AbortError") throw error;
+    if (again) return send(path, options, { again: false });
     throw new Refusal(0, { error: "the server does not answer; is it still running?", kind: "gone" });
   }
+}
+
+async function ask(path, /** @type {any} */ options = {}) {
+  const answer = await send(path, options);
   if (!answer.ok) throw new Refusal(answer.status, await answer.json().catch(() => ({})));
   return answer;
 }
