@@ -849,6 +849,7 @@ def test_logs_do_not_follow_links(jumps):
     assert Path("precious").read_text() == "content"
 
 
+@pytest.mark.slow
 def test_names_that_can_not_be_written_down(jumps, capsys):
     """Files that are given by name are told of too, in one line, and the others are done."""
     odd = Path("data/a\nb\x1b[2J_jump.fits")

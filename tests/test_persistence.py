@@ -96,6 +96,7 @@ class TestDithers:
         assert entry.flags == ("DO_NOT_USE", "PERSISTENCE")
         assert entry.comment == f"saturated in {FIRST}, 764 s before"
 
+    @pytest.mark.slow
     def test_through_batch_to_rates(self, dithers, tmp_path_factory):
         """DO_NOT_USE in the groups, so no rate; PERSISTENCE where the plane knows it."""
         assert main(["propose", "--persistence", ".", "-o", "regions"]) == 0

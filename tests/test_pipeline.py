@@ -1,6 +1,7 @@
 """The step inside the real, unmodified pipelines, offline over a synthetic CRDS cache."""
 
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -33,17 +34,39 @@ def empty_folder(tmp_path, monkeypatch):
     monkeypatch.delenv(REGIONS_VARIABLE, raising=False)
 
 
-@pytest.fixture
-def uncal(builder, tmp_path, crds_cache):
-    """Return the path of a raw ramp of two integrations with two showers."""
-    from dataclasses import replace
-
+def write_uncal(builder, folder):
+    """Write a raw ramp of two integrations with two showers, and return its path."""
     raw = replace(builder, nints=2, pedestal=1000.0, readnoise=3.0)
     for shower in (IDLE, LATE):
         raw = raw.add_glow(shower, amplitude=40.0, decay=20.0)
-    path = tmp_path / f"{ROOT}_uncal.fits"
+    path = folder / f"{ROOT}_uncal.fits"
     raw.raw_model().save(str(path))
     return path
+
+
+@pytest.fixture
+def uncal(builder, tmp_path, crds_cache):
+    """Return the path of a raw ramp of two integrations with two showers."""
+    return write_uncal(builder, tmp_path)
+
+
+@pytest.fixture(scope="module")
+def stock_directory(tmp_path_factory):
+    """Return the folder for the products of the stock pipeline, empty at first."""
+    return tmp_path_factory.mktemp("stock")
+
+
+@pytest.fixture
+def stock_products(stock_directory, builder, crds_cache):
+    """Return the folder with jump, rate and rateints of the stock pipeline, made once."""
+    if not any(stock_directory.iterdir()):
+        Detector1Pipeline.call(
+            str(write_uncal(builder, stock_directory)),
+            steps={"jump": {"save_results": True}},
+            save_results=True,
+            output_dir=str(stock_directory),
+        )
+    return stock_directory
 
 
 @pytest.fixture
@@ -101,6 +124,7 @@ def assert_files_masked(folder="."):
 class TestStockPipeline:
     """The stock calwebb_detector1 with the step as a hook."""
 
+    @pytest.mark.slow
     def test_from_the_shell_with_look_up(self, strun, uncal, regions):
         """The class by name, the region file from the environment."""
         log = strun(
@@ -150,6 +174,7 @@ class TestDropInPipeline:
         )
         assert_files_masked()
 
+    @pytest.mark.slow
     def test_from_the_shell_with_a_parameter_file(self, strun, uncal, regions):
         """The parameter file in config/ works as it is."""
         strun(
@@ -275,11 +300,10 @@ class TestStandalone:
     """strun manual_shower_mask, and stock steps on what it writes."""
 
     @pytest.fixture
-    def products(self, uncal):
-        """Run the stock pipeline, saving jump, rate and rateints."""
-        Detector1Pipeline.call(
-            str(uncal), steps={"jump": {"save_results": True}}, save_results=True
-        )
+    def products(self, stock_products):
+        """Copy what the stock pipeline saved: jump, rate and rateints."""
+        for product in stock_products.iterdir():
+            shutil.copy(product, ".")
 
     @pytest.mark.parametrize("kind", ["jump", "rateints", "rate"])
     def test_by_alias(self, strun, products, regions, kind):
@@ -314,6 +338,7 @@ class TestStandalone:
         )
         assert_files_masked("masked")
 
+    @pytest.mark.slow
     def test_from_a_masked_ramp_to_rate(self, strun, products, regions):
         """The rate of a ramp that was masked before carries that ramp's record."""
         strun("manual_shower_mask", f"{ROOT}_jump.fits", f"--region_file={regions}")
@@ -398,6 +423,7 @@ class TestRealRamp:
         assert fits.getval(f"ours/{root}_rate.fits", "SHWMNSHW") == 2
 
 
+@pytest.mark.slow
 def test_a_hook_that_is_to_be_skipped(uncal, regions):
     """An instance with skip=True leaves the rate as it is without it."""
     hook = ManualShowerMaskStep(region_file=str(regions), skip=True)

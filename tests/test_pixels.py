@@ -317,6 +317,7 @@ class TestAround:
         assert "  1  all  0-end         7       6 of 6" in out
         assert "total of 2: 20 pixels (27 in all integrations)" in out
 
+    @pytest.mark.slow
     def test_batch_and_report(self, folder, capsys):
         """A changed mask is done again; the page tells of each region."""
         (folder / "regions").mkdir()

@@ -222,6 +222,7 @@ class TestCommands:
         assert "5 corners, x 5 to 30.5, y 5 to 25.5" in out
         assert f"total of 1: {np.count_nonzero(pixels_of(polygon()))} pixels" in out
 
+    @pytest.mark.slow
     def test_batch_and_report(self, files, capsys):
         """Both are masked, counted and drawn."""
         assert main(["batch", "regions", "data", "-o", "out", "-j", "1"]) == 0

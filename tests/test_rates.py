@@ -103,6 +103,7 @@ class TestRealRamp:
         ):
             assert_same_rate(rate_from_rateints(rateints), rate)
 
+    @pytest.mark.slow
     def test_whole_integrations_masked(self, real_ramp, write):
         """Masked rateints give the rate of the masked ramp, also where nothing is left."""
         root = real_ramp.name.removesuffix("_uncal.fits")

@@ -7,16 +7,18 @@ Seeds 1 to 20 were looked at while the proposer was made; others are fresh.
 
 import sys
 import time
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
-from scenes import FASTR1, SLOWR1, make_scene
+from numpy.typing import NDArray
+from scenes import FASTR1, SLOWR1, Scene, TrueShower, make_scene
 
-from showermask.masking.footprint import find_footprints
+from showermask import Shower
 from showermask.propose.finder import find_candidates
 
-_KINDS = {
+KINDS = {
     "fast": {"ngroups": 40, "group_time": FASTR1},
     "short": {"ngroups": 10, "group_time": FASTR1},
     "slow": {"ngroups": 20, "group_time": SLOWR1},
@@ -37,35 +39,54 @@ class Result:
 
 def score(seed: int, kind: str) -> Result:
     """Make a scene, look for its showers, and compare."""
-    scene = make_scene(seed, **_KINDS[kind])
+    scene = make_scene(seed, **KINDS[kind])
     image_shape = scene.data.shape[-2:]
     started = time.monotonic()
     candidates = list(find_candidates(scene, image_shape, group_time=scene.group_time))
     seconds = time.monotonic() - started
-    masks = []
-    for footprint in find_footprints(candidates, scene.data.shape):
-        mask = np.zeros(image_shape, bool)
-        mask[footprint.box] = footprint.inside
-        masks.append(mask)
-    is_used = [False] * len(candidates)
     found = []
+    is_used = {}
+    for shower, candidate in match(scene, candidates):
+        iou, best = 0.0, 0.0
+        if candidate is not None:
+            mask = mask_of(candidate, image_shape)
+            iou = np.sum(mask & shower.footprint) / np.sum(mask | shower.footprint)
+            best = candidate.score or 0.0
+            is_used[id(candidate)] = True
+        found.append((shower.snr, shower.onset < 0, iou, best))
+    false = [c for c in candidates if id(c) not in is_used]
+    for c in false:
+        print(f"  seed {seed}: FALSE {c.score} at {c.x} {c.y}, {c.a} x {c.b}, group {c.group}")
+    return Result(found, [c.score for c in false], seconds)
+
+
+def mask_of(shower: Shower, image_shape: tuple[int, int]) -> NDArray[np.bool_]:
+    """Return the pixels of a shower in an image."""
+    mask = np.zeros(image_shape, bool)
+    box, inside = shower.pixels(image_shape)
+    mask[box] = inside
+    return mask
+
+
+def match(scene: Scene, candidates: Sequence[Shower]) -> list[tuple[TrueShower, Shower | None]]:
+    """Bring the true showers, brightest first, together with a candidate each."""
+    image_shape = scene.data.shape[-2:]
+    masks = [mask_of(candidate, image_shape) for candidate in candidates]
+    is_used = [False] * len(candidates)
+    pairs: list[tuple[TrueShower, Shower | None]] = []
     for shower in sorted(scene.showers, key=lambda s: -s.snr):
-        iou, best = 0.0, -1
+        most, best = 0.0, -1
         for i, (mask, candidate) in enumerate(zip(masks, candidates, strict=True)):
             onset = max(0.0, shower.onset / scene.group_time)
             if is_used[i] or abs(candidate.group - onset) > _LATE + 0.1 * onset:
                 continue
             common = np.sum(mask & shower.footprint) / np.sum(mask | shower.footprint)
-            if common > max(iou, _FOUND):
-                iou, best = common, i
+            if common > max(most, _FOUND):
+                most, best = common, i
         if best >= 0:
             is_used[best] = True
-        found.append((shower.snr, shower.onset < 0, iou, candidates[best].score if iou else 0.0))
-    false = [c.score for c, used in zip(candidates, is_used, strict=True) if not used]
-    for c, used in zip(candidates, is_used, strict=True):
-        if not used:
-            print(f"  seed {seed}: FALSE {c.score} at {c.x} {c.y}, {c.a} x {c.b}, group {c.group}")
-    return Result(found, false, seconds)
+        pairs.append((shower, candidates[best] if best >= 0 else None))
+    return pairs
 
 
 def main(first: int, count: int, kind: str = "fast") -> None:

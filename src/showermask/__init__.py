@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from showermask.exceptions import ShowermaskError
+    from showermask.glow.evidence import evidence
     from showermask.masking.mask import Mask
     from showermask.pipeline.detector1 import Detector1ShowersPipeline
     from showermask.pipeline.rateints import rate_from_rateints
@@ -45,6 +46,7 @@ _HOMES = {
     "Shower": "regionfile.shower",
     "ShowermaskError": "exceptions",
     "Status": "regionfile.entry",
+    "evidence": "glow.evidence",
     "rate_from_rateints": "pipeline.rateints",
     "read_regions": "regionfile.reader",
     "write_regions": "regionfile.writer",
@@ -64,6 +66,7 @@ __all__ = [
     "Shower",
     "ShowermaskError",
     "Status",
+    "evidence",
     "rate_from_rateints",
     "read_regions",
     "write_regions",

@@ -66,7 +66,9 @@ def _read_levelled(
     images: Images, integration: int, image_shape: tuple[int, int], rows: slice
 ) -> NDArray[np.float32]:
     """Return the differences of some rows, less what drifts in this integration only."""
-    differences, _ = read_differences(images, integration, image_shape, rows)
+    differences, _ = read_differences(
+        images, integration, image_shape, (rows, slice(0, image_shape[1]))
+    )
     level, noise = level_and_noise(differences)
     differences -= common(differences - level, noise)
     return differences

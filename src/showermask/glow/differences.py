@@ -9,13 +9,21 @@ from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation, binary_opening
 
 from showermask.exposure.dq import DO_NOT_USE, JUMP_DET, SATURATED
+from showermask.regionfile.entry import Box, grow_box
 
-__all__ = ["Images", "level_and_noise", "medians", "read_differences"]
+__all__ = [
+    "NEVER_GOOD",
+    "SHOWER_OPENING",
+    "Images",
+    "level_and_noise",
+    "medians",
+    "read_differences",
+]
 
 #: Of a pixel: DO_NOT_USE, and REFERENCE_PIXEL, which sees no light.
-_NEVER_GOOD = np.uint32(DO_NOT_USE | 1 << 31)
+NEVER_GOOD = np.uint32(DO_NOT_USE | 1 << 31)
 #: Flagged areas that hold a square of so many pixels are showers themselves, not jumps.
-_JUMP_OPENING = 5
+SHOWER_OPENING = 5
 
 
 class Images(Protocol):
@@ -25,22 +33,20 @@ class Images(Protocol):
     def stack_shape(self) -> tuple[int, int]:
         """Integrations and groups."""
 
-    def window(self, integration: int, group: int, box: tuple[slice, slice]) -> NDArray[np.float32]:
+    def window(self, integration: int, group: int, box: Box) -> NDArray[np.float32]:
         """Return part of a frame in DN."""
 
-    def dq_window(
-        self, integration: int, group: int, box: tuple[slice, slice]
-    ) -> NDArray[np.unsignedinteger]:
+    def dq_window(self, integration: int, group: int, box: Box) -> NDArray[np.unsignedinteger]:
         """Return its flags."""
 
-    def pixel_dq_window(self, box: tuple[slice, slice]) -> NDArray[np.unsignedinteger]:
+    def pixel_dq_window(self, box: Box) -> NDArray[np.unsignedinteger]:
         """Return the flags of part of the pixels, for all of the exposure."""
 
 
 def read_differences(
-    images: Images, integration: int, image_shape: tuple[int, int], rows: slice
+    images: Images, integration: int, image_shape: tuple[int, int], box: Box
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Read the differences of some rows.
+    """Read the differences of part of an integration.
 
     Parameters
     ----------
@@ -50,30 +56,31 @@ def read_differences(
         Which integration, zero-based.
     image_shape : tuple of int
         Rows and columns of the frame.
-    rows : slice
-        Which rows, with both ends.
+    box : tuple of slice
+        Rows and columns, with both ends.
 
     Returns
     -------
     differences : `numpy.ndarray`
-        In DN, ``(ngroups - 1, rows, nx)`` float32; NaN where flagged.
+        In DN, ``(ngroups - 1, rows, columns)`` float32; NaN where flagged.
     jumps : `numpy.ndarray`
         What is flagged as a jump, same shape; areas as large as showers are not NaN.
     """
-    ny, nx = image_shape
-    # Jumps are grown: a row more to each side.
-    halo = slice(max(0, rows.start - 1), min(ny, rows.stop + 1))
-    box = (halo, slice(0, nx))
+    # Jumps are grown: a pixel more to each side.
+    halo = grow_box(box, 1, image_shape)
+    inner = tuple(
+        slice(part.start - wider.start, part.stop - wider.start)
+        for part, wider in zip(box, halo, strict=True)
+    )
     ngroups = images.stack_shape[1]
-    differences = np.empty((ngroups - 1, rows.stop - rows.start, nx), np.float32)
+    differences = np.empty((ngroups - 1, *(part.stop - part.start for part in box)), np.float32)
     jumps = np.zeros(differences.shape, bool)
-    inner = slice(rows.start - halo.start, rows.stop - halo.start)
-    never_good = (images.pixel_dq_window(box) & _NEVER_GOOD) > 0
+    never_good = (images.pixel_dq_window(halo) & NEVER_GOOD) > 0
     previous: NDArray[np.float32] | None = None
     was_bad: NDArray[np.bool_] | None = None
     for group in range(ngroups):
-        current = images.window(integration, group, box)
-        flags = images.dq_window(integration, group, box)
+        current = images.window(integration, group, halo)
+        flags = images.dq_window(integration, group, halo)
         is_bad = ((flags & (DO_NOT_USE | SATURATED)) > 0) | ~np.isfinite(current) | never_good
         if previous is not None and was_bad is not None:
             difference = current - previous
@@ -88,7 +95,7 @@ def _small(flags: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Return the jumps of a difference, grown by a pixel, without areas as large as showers."""
     if not flags.any():
         return flags
-    large = binary_opening(flags, np.ones((_JUMP_OPENING, _JUMP_OPENING), bool))
+    large = binary_opening(flags, np.ones((SHOWER_OPENING, SHOWER_OPENING), bool))
     grown: NDArray[np.bool_] = binary_dilation(flags & ~large, np.ones((3, 3), bool))
     return grown
 

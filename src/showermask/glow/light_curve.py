@@ -1,4 +1,4 @@
-"""The light curve of a glow, and the filter that finds it best in noise."""
+"""The light curve of an entry, and the glow that fits it."""
 
 from __future__ import annotations
 
@@ -6,123 +6,298 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import cholesky, solve_triangular
+from scipy.ndimage import distance_transform_edt
+from scipy.optimize import nnls
 
-__all__ = ["TimeFilters", "make_filters"]
+from showermask.glow.differences import NEVER_GOOD, Images, read_differences
+from showermask.regionfile.entry import Box, Entry, grow_box
 
-#: Decay times in s that are tried; in between, a filter loses a few per cent.
-_DECAYS = (6.0, 16.0, 40.0, 100.0)
+__all__ = ["Aperture", "GlowFit", "LightCurve", "fit_glow", "measure_light_curve", "measure_rates"]
+
+#: Decay times in units of the time between values; a slower glow can't be told from a rate.
+_DECAYS = (0.7, 1.5, 3.0, 6.0, 12.0, 25.0, 50.0)
+_TYPICAL = 6.0
+#: The ring begins so far outside the entry, and is so wide: pixels, and parts of its mean radius.
+_GAP, _LEAST_WIDTH, _WIDTH = 2.0, 6.0, 0.8
+#: A pixel with less noise than this part of the typical one has no more weight for it.
+_QUIETEST = 0.7
 
 
-@dataclass(frozen=True, kw_only=True)
-class TimeFilters:
-    """Filters over the differences of an integration, one for each onset and decay.
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Aperture:
+    """The pixels of an entry, and a ring of pixels around them.
 
     Parameters
     ----------
-    weights : `numpy.ndarray`
-        ``(nfilters, ndiff)`` float32: what to multiply differences with.
-    onset : `numpy.ndarray`
-        ``(nfilters,)``: the difference in which the glow begins, -1 before the first.
-    decay : `numpy.ndarray`
-        ``(nfilters,)``: decay time in s.
-    shape : `numpy.ndarray`
-        ``(nfilters, ndiff)``: the glow itself, 1 at its strongest.
-    coloured : `numpy.ndarray`
-        ``(nfilters,)``: variance of the filtered noise, in units of that of white noise.
+    box : tuple of slice
+        Rows and columns that hold both.
+    inside, ring : `numpy.ndarray`
+        ``(rows, columns)`` bool.
     """
 
-    weights: NDArray[np.float32]
-    onset: NDArray[np.intp]
-    decay: NDArray[np.float64]
-    shape: NDArray[np.float64]
-    coloured: NDArray[np.float64]
+    box: Box
+    inside: NDArray[np.bool_]
+    ring: NDArray[np.bool_]
 
-    def inflation(self, which: int | slice, read_part: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Return the variance of filtered noise, in units of that of white noise.
-
-        Parameters
-        ----------
-        which : int or slice
-            Filters.
-        read_part : `numpy.ndarray`
-            Part of the noise that is correlated as that of a typical bin; the rest is white.
-
-        Returns
-        -------
-        `numpy.ndarray`
-            For a slice ``(nfilters, *read_part.shape)``, for one filter without the first axis.
-        """
-        return 1 + np.multiply.outer(self.coloured[which] - 1, read_part)
+    @classmethod
+    def of_entry(cls, entry: Entry, image_shape: tuple[int, int]) -> Aperture:
+        """Return the aperture of an entry in images of a shape."""
+        inner, mask = entry.pixels(image_shape)
+        width = max(_LEAST_WIDTH, _WIDTH * float(np.sqrt(np.count_nonzero(mask) / np.pi)))
+        box = grow_box(inner, int(np.ceil(_GAP + width)), image_shape)
+        inside = np.zeros([part.stop - part.start for part in box], bool)
+        rows, columns = (
+            slice(part.start - wider.start, part.stop - wider.start)
+            for part, wider in zip(inner, box, strict=True)
+        )
+        inside[rows, columns] = mask
+        distance = distance_transform_edt(~inside) if inside.any() else np.zeros(inside.shape)
+        ring = (distance > _GAP) & (distance <= _GAP + width)
+        return cls(box=box, inside=inside, ring=ring)
 
 
-def make_filters(
-    ndiff: int, group_time: float, correlation: float, valid: NDArray[np.bool_]
-) -> TimeFilters:
-    """Make the filters for an integration.
+@dataclass(frozen=True, kw_only=True, eq=False)
+class LightCurve:
+    """The differences of an entry, its surroundings taken away.
 
     Parameters
     ----------
-    ndiff : int
-        Number of differences.
-    group_time : float
-        Time between groups in s.
+    values, errors : `numpy.ndarray`
+        ``(ndiff,)``: mean of the pixels inside less that of the ring, in DN, and its error; NaN
+        where too few pixels are known.
     correlation : float
-        Correlation of the noise of one difference with the next: 0 for photon noise, -0.5 for read
-        noise.
-    valid : `numpy.ndarray`
-        ``(ndiff,)``: differences that can be used at all.
+        Correlation of the noise of one difference with the next, -0.5 to 0.
+    pixels : float
+        Number of pixels that count inside.
+    """
+
+    values: NDArray[np.float64]
+    errors: NDArray[np.float64]
+    correlation: float
+    pixels: float
+
+    @property
+    def known(self) -> NDArray[np.bool_]:
+        """``(ndiff,)``: the differences that have a value."""
+        known: NDArray[np.bool_] = np.isfinite(self.values)
+        return known
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class GlowFit:
+    """A glow, fitted to a light curve.
+
+    Parameters
+    ----------
+    glow : `numpy.ndarray`
+        ``(ndiff,)`` in DN: what it adds to each difference; 0 before its onset.
+    shape : `numpy.ndarray`
+        ``(ndiff,)``: its course; where no light fits, that of a typical glow.
+    level : float
+        The constant below it, in DN.
+    chi_square : float
+        Of the fit, with the correlation of the noise.
+    gain : float
+        By how much chi-square is less than that of a constant alone.
+    """
+
+    glow: NDArray[np.float64]
+    shape: NDArray[np.float64]
+    level: float
+    chi_square: float
+    gain: float
+
+
+def measure_light_curve(
+    images: Images, integration: int, aperture: Aperture, image_shape: tuple[int, int]
+) -> LightCurve:
+    """Measure the light curve of the pixels of an aperture in a ramp.
+
+    Parameters
+    ----------
+    images : Images
+        The ramp.
+    integration : int
+        Which integration, zero-based.
+    aperture : Aperture
+        The pixels.
+    image_shape : tuple of int
+        Rows and columns of the images.
 
     Returns
     -------
-    TimeFilters
-        The filters: the glow, less a constant (which the median has taken), over the noise.
+    LightCurve
+        Its values, in DN.
+
+    Notes
+    -----
+    The mean of each pixel is taken away before pixels are averaged, and the average mean is added
+    again: a source that is flagged in some differences leaves no steps. Noisy pixels, and those
+    with a hit that nobody has flagged, have little weight.
     """
-    covariance = np.eye(ndiff) + correlation * (np.eye(ndiff, k=1) + np.eye(ndiff, k=-1))
-    inverse = np.zeros((ndiff, ndiff))
-    inverse[np.ix_(valid, valid)] = np.linalg.inv(covariance[np.ix_(valid, valid)])
-    constant = valid.astype(float)
-    from_constant = inverse @ constant
-    shapes, onsets, decays = [], [], []
-    for decay in _DECAYS:
-        for onset in range(-1, ndiff):
-            shapes.append(_glow(ndiff, onset, group_time / decay))
-            onsets.append(onset)
-            decays.append(decay)
-    shape = np.array(shapes) * valid
-    part = (shape @ from_constant) / (constant @ from_constant)
-    free = shape - part[:, np.newaxis] * constant
-    weights = free @ inverse
-    # A glow that fills all differences, or none, is no change at all.
-    size = np.sqrt(_variance(weights, correlation))
-    peak = shape.max(axis=1)
-    useful = (peak > 0.2) & (size > 1e-3)
-    weights, shape = weights[useful], shape[useful] / peak[useful, np.newaxis]
-    coloured = _variance(weights, correlation)
-    white = np.sum(weights**2, axis=1)
-    return TimeFilters(
-        weights=(weights / np.sqrt(coloured)[:, np.newaxis]).astype(np.float32),
-        onset=np.array(onsets)[useful],
-        decay=np.array(decays)[useful],
-        shape=shape,
-        coloured=coloured / white,
+    differences, _ = read_differences(images, integration, image_shape, aperture.box)
+    ring = differences[:, aperture.ring]
+    correlation = _correlation(_without_mean(ring)[0])
+    return _curve(differences[:, aperture.inside], ring, correlation)
+
+
+def measure_rates(images: Images, aperture: Aperture) -> LightCurve:
+    """Measure the pixels of an aperture in all integrations of rateints.
+
+    Parameters
+    ----------
+    images : Images
+        The rateints.
+    aperture : Aperture
+        The pixels.
+
+    Returns
+    -------
+    LightCurve
+        A value for each integration, in the units of the data.
+    """
+    nints = images.stack_shape[0]
+    cube = np.stack([images.window(i, 0, aperture.box) for i in range(nints)])
+    flags = np.stack([images.dq_window(i, 0, aperture.box) for i in range(nints)])
+    cube[(flags & NEVER_GOOD) > 0] = np.nan
+    return _curve(cube[:, aperture.inside], cube[:, aperture.ring], 0.0)
+
+
+def _curve(
+    inside: NDArray[np.float32], ring: NDArray[np.float32], correlation: float
+) -> LightCurve:
+    value, error, level, pixels = _mean(inside)
+    value_around, error_around, level_around, _ = _mean(ring)
+    return LightCurve(
+        values=value - value_around + level - level_around,
+        errors=np.hypot(error, error_around),
+        correlation=correlation,
+        pixels=pixels,
     )
 
 
-def _variance(weights: NDArray[np.float64], correlation: float) -> NDArray[np.float64]:
-    """Return the variance of noise of variance 1, filtered."""
-    neighbours = np.sum(weights[:, 1:] * weights[:, :-1], axis=1)
-    variance: NDArray[np.float64] = np.sum(weights**2, axis=1) + 2 * correlation * neighbours
-    return variance
+def _without_mean(
+    differences: NDArray[np.float32],
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_]]:
+    """Return ``(ndiff, npixels)`` less the mean of each pixel; the means; what is known."""
+    known = np.isfinite(differences)
+    count = np.count_nonzero(known, axis=0)
+    total = np.where(known, differences, np.float32(0)).sum(axis=0)
+    mean = np.divide(total, count, out=np.zeros_like(total), where=count > 0)
+    return np.where(known, differences - mean, np.float32(0)), mean, known
 
 
-def _glow(ndiff: int, onset: int, step: float) -> NDArray[np.float64]:
-    """Return the charge that each difference gets of a glow, on average over when it began."""
+def _mean(
+    differences: NDArray[np.float32],
+) -> tuple[NDArray[np.float64], NDArray[np.float64], float, float]:
+    """Return weighted mean and error of each difference, the mean level, and the pixels in it."""
+    residuals, level, known = _without_mean(differences)
+    count = np.count_nonzero(known, axis=0)
+    variance = np.divide(
+        (residuals**2).sum(axis=0), count - 1, out=np.zeros_like(level), where=count > 1
+    )
+    usable = variance > 0
+    ndiff = len(differences)
+    if not usable.any():
+        return np.full(ndiff, np.nan), np.full(ndiff, np.nan), 0.0, 0.0
+    least = _QUIETEST * float(np.median(variance[usable]))
+    weight = np.where(usable, 1 / np.maximum(variance, least), 0.0)
+    total = known @ weight
+    enough = total > 0.3 * weight.sum()
+    unknown = np.full(ndiff, np.nan)
+    mean = np.divide(residuals @ weight, total, out=unknown.copy(), where=enough)
+    # From the scatter of the pixels itself, difference by difference.
+    scatter = (residuals**2) @ weight**2
+    error = np.divide(np.sqrt(scatter), total, out=unknown, where=enough)
+    pixels = float(weight.sum() ** 2 / np.sum(weight**2))
+    return mean, error, float(level @ weight / weight.sum()), pixels
+
+
+def _correlation(residuals: NDArray[np.float32]) -> float:
+    """Return the correlation of neighbours in residuals of ``(ndiff, npixels)``; 0 if unknown."""
+    square = float(np.sum(residuals**2))
+    if len(residuals) < 3 or not square:
+        return 0.0
+    product = float(np.sum(residuals[1:] * residuals[:-1])) * len(residuals) / (len(residuals) - 1)
+    # Taking away the mean of so many values makes them anticorrelated by itself.
+    return float(np.clip(product / square + 1 / len(residuals), -0.49, 0.0))
+
+
+def fit_glow(curve: LightCurve, onset: int) -> GlowFit:
+    """Fit a glow of a given onset to a light curve.
+
+    Parameters
+    ----------
+    curve : LightCurve
+        The light curve.
+    onset : int
+        First difference with light; -1 if it glows from before the first one on.
+
+    Returns
+    -------
+    GlowFit
+        The best sum of decaying exponentials, none negative, above a constant of any sign.
+    """
+    ndiff, known = len(curve.values), curve.known
+    templates = _templates(ndiff, onset)
+    typical = _exponential(ndiff, onset, _TYPICAL)
+    count = np.count_nonzero(known)
+    if not count:
+        zero = np.zeros(ndiff)
+        return GlowFit(glow=zero, shape=typical, level=0.0, chi_square=0.0, gain=0.0)
+    white = solve_triangular(
+        _noise_root(curve),
+        np.column_stack([curve.values[known], np.ones(count), templates[known]]),
+        lower=True,
+    )
+    values, constant, shapes = white[:, 0], white[:, 1], white[:, 2:]
+    along = constant / (constant @ constant)
+    free = values - constant * (along @ values)
+    amplitudes, misfit = nnls(shapes - np.outer(constant, along @ shapes), free)
+    glow = templates @ amplitudes
+    return GlowFit(
+        glow=glow,
+        shape=glow if glow.any() else typical,
+        level=float(along @ (values - shapes @ amplitudes)),
+        chi_square=float(misfit**2),
+        gain=float(free @ free - misfit**2),
+    )
+
+
+def _templates(ndiff: int, onset: int) -> NDArray[np.float64]:
+    """Return the exponentials that glows are made of, as columns.
+
+    A glow may begin anywhere within its first difference, which has some, all or none of the light
+    that it would have on average.
+    """
+    columns = [_exponential(ndiff, onset, decay) for decay in _DECAYS]
+    if 0 <= onset < ndiff - 1:
+        columns += [_exponential(ndiff, onset + 1, decay) for decay in _DECAYS]
+        columns.append(np.arange(ndiff) == onset)
+    return np.column_stack(columns)
+
+
+def _exponential(ndiff: int, onset: int, decay: float) -> NDArray[np.float64]:
+    """Return the light of each difference, on average over when the glow began."""
     times = np.arange(ndiff)
     if onset < 0:
-        idle: NDArray[np.float64] = np.exp(-times * step)
+        idle: NDArray[np.float64] = np.exp(-times / decay)
         return idle
+    step = 1 / decay
     gained = (1 - np.exp(-step)) / step
-    glow = np.where(times > onset, gained**2 * step * np.exp(-(times - onset - 1) * step), 0.0)
-    glow[onset] = 1 - gained
-    peak = glow.max()
-    return glow / peak if peak > 0 else glow
+    light = np.where(times > onset, gained**2 * np.exp(-(times - onset - 1) * step), 0.0)
+    light[onset : onset + 1] = (1 - gained) / step
+    return light
+
+
+def _noise_root(curve: LightCurve) -> NDArray[np.float64]:
+    """Return the lower triangular root of the covariance of the known differences."""
+    which = np.flatnonzero(curve.known)
+    # Errors that differ by chance make no weights: neighbours share the same noise.
+    error = np.maximum(curve.errors[which], 0.5 * float(np.median(curve.errors[which])) or 1.0)
+    matrix = np.eye(len(which))
+    beside = np.flatnonzero(np.diff(which) == 1)
+    matrix[beside, beside + 1] = matrix[beside + 1, beside] = curve.correlation
+    root: NDArray[np.float64] = error[:, np.newaxis] * cholesky(matrix, lower=True)
+    return root

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter, maximum_filter
 
-from showermask.glow.light_curve import TimeFilters
+from showermask.glow.time_filters import TimeFilters
 from showermask.propose.residuals import BIN, Residuals, sum_bins
 
 __all__ = ["Peak", "find_peaks"]

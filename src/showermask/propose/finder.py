@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from showermask.glow.common_mode import read_typical_ramp
 from showermask.glow.differences import Images
-from showermask.glow.light_curve import TimeFilters, make_filters
+from showermask.glow.time_filters import TimeFilters, make_filters
 from showermask.propose.detect import Peak, find_peaks
 from showermask.propose.duration import best_last_group
 from showermask.propose.measure import LARGEST, Glow, measure_glow

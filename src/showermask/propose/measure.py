@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter, label
 from scipy.optimize import minimize
 
-from showermask.glow.light_curve import TimeFilters
+from showermask.glow.time_filters import TimeFilters
 from showermask.propose.detect import Peak
 from showermask.propose.residuals import BIN, Residuals
 from showermask.regionfile.ellipse import Ellipse

@@ -97,7 +97,8 @@ def read_residuals(
     for start in range(0, height * BIN, rows):
         strip = slice(start, min(start + rows, height * BIN))
         here = slice(strip.start // BIN, strip.stop // BIN)
-        differences, is_jump = read_differences(images, integration, image_shape, strip)
+        box = strip, slice(0, nx)
+        differences, is_jump = read_differences(images, integration, image_shape, box)
         if typical_ramp is not None:
             differences -= typical_ramp[:, strip]
         values[:, here], weights[:, here], level[here] = _reduced(differences, is_jump)

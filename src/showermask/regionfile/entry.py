@@ -23,7 +23,7 @@ from showermask.exceptions import EntryError
 from showermask.exposure.product import Exposure
 from showermask.regionfile.schema import entry_problems
 
-__all__ = ["Box", "Entry", "Status", "plain_list"]
+__all__ = ["Box", "Entry", "Status", "grow_box", "plain_list"]
 
 #: Whole numbers from here on are none that an entry can have.
 _HUGE = 2.0**63
@@ -230,6 +230,15 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Integral) and abs(number) < _HUGE:
         return int(value)
     return number
+
+
+def grow_box(box: Box, margin: int, image_shape: tuple[int, int]) -> Box:
+    """Return a box with a margin on all sides, clipped to the image."""
+    rows, columns = (
+        slice(max(0, part.start - margin), min(size, part.stop + margin))
+        for part, size in zip(box, image_shape, strict=True)
+    )
+    return rows, columns
 
 
 def plain_list(value: Any) -> Any:
