@@ -63,8 +63,8 @@ from showermask.regionfile.content import SECTIONS
 from showermask.regionfile.entry import Status
 from showermask.regionfile.lookup import find_work
 from showermask.regionfile.polygon import Polygon
-from showermask.review.api import Review
 from showermask.review.app import make_app
+from showermask.review.exposures import Review
 from showermask.review.security import TOKEN_HEADER
 from showermask.synthetic.crds_cache import cache_environment
 from showermask.synthetic.ramps import RampBuilder

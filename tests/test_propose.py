@@ -14,8 +14,8 @@ from showermask.cli import main
 from showermask.exceptions import ExposureError
 from showermask.exposure.images import ImageReader
 from showermask.glow.common_mode import read_typical_ramp
+from showermask.glow.duration import best_last_group
 from showermask.glow.time_filters import make_filters
-from showermask.propose.duration import best_last_group
 from showermask.propose.finder import THRESHOLD, find_candidates
 from showermask.propose.merging import is_same, merge_candidates
 from showermask.propose.showers import propose_showers

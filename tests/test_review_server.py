@@ -23,8 +23,8 @@ from showermask import read_regions
 from showermask.exposure.images import ImageReader
 from showermask.masking.footprint import find_footprints
 from showermask.regionfile.lookup import find_work
-from showermask.review.api import Review
 from showermask.review.app import _listen, make_app
+from showermask.review.exposures import Review
 from showermask.review.security import TOKEN_HEADER
 
 TOKEN = "secret"

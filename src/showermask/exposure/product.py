@@ -85,6 +85,7 @@ _FIELDS = {
     "first_integration": ("exposure.integration_start", "INTSTART"),
     "last_integration": ("exposure.integration_end", "INTEND"),
     "subarray": ("subarray.name", "SUBARRAY"),
+    "detector": ("instrument.detector", "DETECTOR"),
     "group_time": ("exposure.group_time", "TGROUP"),
     "integration_time": ("exposure.integration_time", "EFFINTTM"),
     "exposure_time": ("exposure.exposure_time", "EFFEXPTM"),
@@ -114,6 +115,8 @@ class Exposure:
         Subarray name.
     group_time, integration_time, exposure_time : float or None
         Times in s, None where not recorded.
+    detector : str or None
+        Name of the detector.
     """
 
     root: str | None
@@ -126,6 +129,7 @@ class Exposure:
     group_time: float | None
     integration_time: float | None
     exposure_time: float | None
+    detector: str | None = None
 
     @property
     def name(self) -> str:
@@ -252,6 +256,7 @@ def _describe(
     first_integration: int | None,
     last_integration: int | None,
     subarray: str | None,
+    detector: str | None,
     **times: Any,
 ) -> Exposure:
     name = Path(filename).name if filename else "the exposure"
@@ -275,6 +280,7 @@ def _describe(
         nints=_count_integrations(product, shape, nints, first_integration, last_integration),
         ngroups=shape[1] if product.is_ramp else _count(ngroups),
         subarray=subarray if isinstance(subarray, str) else None,
+        detector=detector if isinstance(detector, str) else None,
         **{k: float(v) if isinstance(v, (int, float)) else None for k, v in times.items()},
     )
 

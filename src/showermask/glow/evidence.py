@@ -123,7 +123,12 @@ class Evidence:
 
     @classmethod
     def of_entry(
-        cls, images: ExposureImages, entry: Entry, *, integration: int | None = None
+        cls,
+        images: ExposureImages,
+        entry: Entry,
+        *,
+        integration: int | None = None,
+        course: NDArray[np.float64] | None = None,
     ) -> Evidence:
         """Gather the evidence for an entry.
 
@@ -135,6 +140,8 @@ class Evidence:
             The entry.
         integration : int, optional
             Another integration than that of the entry.
+        course : `numpy.ndarray`, optional
+            ``(ndiff,)``: what to look for in a ramp, in place of the glow that fits.
 
         Returns
         -------
@@ -153,7 +160,7 @@ class Evidence:
                 "with an integration and a group"
             )
         if exposure.is_ramp:
-            return cls.of_ramp(images, exposure.image_shape, entry, where)
+            return cls.of_ramp(images, exposure.image_shape, entry, where, course=course)
         aperture = Aperture.of_entry(entry, exposure.image_shape)
         curve = None
         if exposure.product.is_rateints:
@@ -169,13 +176,22 @@ class Evidence:
 
     @classmethod
     def of_ramp(
-        cls, images: Images, image_shape: tuple[int, int], entry: Entry, integration: int
+        cls,
+        images: Images,
+        image_shape: tuple[int, int],
+        entry: Entry,
+        integration: int,
+        *,
+        course: NDArray[np.float64] | None = None,
     ) -> Evidence:
-        """Measure the light curve of an entry in a ramp, and fit its glow."""
+        """Measure the light curve of an entry in a ramp, and fit its glow.
+
+        The image is that of another ``course``, ``(ndiff,)``, if one is given.
+        """
         aperture = Aperture.of_entry(entry, image_shape)
         curve = measure_light_curve(images, integration, aperture, image_shape)
         fit = fit_glow(curve, entry.groups(images.stack_shape[1]).start - 1)
-        template = make_template(curve, fit.shape)
+        template = make_template(curve, fit.shape if course is None else course)
         if template is None:
             raise EntryError(
                 f"{entry.location}: its groups have no usable groups without its light to be "

@@ -13,7 +13,15 @@ from scipy.optimize import nnls
 from showermask.glow.differences import NEVER_GOOD, Images, read_differences
 from showermask.regionfile.entry import Box, Entry, grow_box
 
-__all__ = ["Aperture", "GlowFit", "LightCurve", "fit_glow", "measure_light_curve", "measure_rates"]
+__all__ = [
+    "Aperture",
+    "GlowFit",
+    "LightCurve",
+    "best_onset",
+    "fit_glow",
+    "measure_light_curve",
+    "measure_rates",
+]
 
 #: Decay times in units of the time between values; a slower glow can't be told from a rate.
 _DECAYS = (0.7, 1.5, 3.0, 6.0, 12.0, 25.0, 50.0)
@@ -263,6 +271,28 @@ def fit_glow(curve: LightCurve, onset: int) -> GlowFit:
         chi_square=float(misfit**2),
         gain=float(free @ free - misfit**2),
     )
+
+
+def best_onset(curve: LightCurve) -> int:
+    """Return the onset of the glow that fits a light curve best.
+
+    Parameters
+    ----------
+    curve : LightCurve
+        The light curve.
+
+    Returns
+    -------
+    int
+        First difference with light; -1 if it glows from before the first known one on, or if no
+        light is found.
+    """
+    known = np.flatnonzero(curve.known)
+    if not len(known):
+        return -1
+    onsets = [-1, *(int(onset) for onset in known[1:])]
+    gains = [fit_glow(curve, onset).gain for onset in onsets]
+    return onsets[int(np.argmax(gains))]
 
 
 def _templates(ndiff: int, onset: int) -> NDArray[np.float64]:

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from showermask.exposure.dq import DO_NOT_USE, JUMP_DET, SATURATED
 from showermask.exposure.images import ImageReader
+from showermask.glow.duration import noise_ratio
+from showermask.glow.light_curve import Aperture, measure_light_curve
 from showermask.masking.cost import time_lost
 from showermask.masking.footprint import Footprint
 from showermask.regionfile.entry import Box
@@ -34,11 +36,13 @@ class MaskEffect:
     removed: float | None
     #: Part of them that keep no rate in this integration.
     without_rate: float
+    #: Noise of their rate with the mask, in units of that without; None where that can't be told.
+    noise: float | None
 
 
 def mask_effect(reader: ImageReader, footprint: Footprint) -> MaskEffect:
     """Return what the mask of one shower would remove and cost."""
-    removed, without_rate = None, 1.0
+    removed, without_rate, noise = None, 1.0, None
     if reader.exposure.is_ramp and footprint.pixels:
         before = estimate_rate(reader, footprint.integration, footprint.box)
         masked = MaskedPlaces([replace(footprint, bits=DO_NOT_USE)])
@@ -48,12 +52,23 @@ def mask_effect(reader: ImageReader, footprint: Footprint) -> MaskEffect:
             known = np.isfinite(change)
             removed = float(change[known].mean()) if known.any() else None
             without_rate = float(np.mean(~np.isfinite(after[footprint.inside])))
+        noise = _noise_with(reader, footprint)
     return MaskEffect(
         pixels=footprint.pixels,
         seconds=time_lost(footprint, reader.exposure),
         removed=removed,
         without_rate=without_rate,
+        noise=noise,
     )
+
+
+def _noise_with(reader: ImageReader, footprint: Footprint) -> float | None:
+    """Return by what factor a mask raises the noise of the rate; None if nothing is left."""
+    image_shape = reader.exposure.image_shape
+    aperture = Aperture.of_entry(footprint.entry, image_shape)
+    curve = measure_light_curve(reader, footprint.integration, aperture, image_shape)
+    ratio = noise_ratio(curve.known, footprint.groups, curve.correlation)
+    return ratio if np.isfinite(ratio) else None
 
 
 def estimate_rate(

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from showermask.glow.common_mode import read_typical_ramp
 from showermask.glow.differences import Images
+from showermask.glow.duration import best_last_group
 from showermask.glow.time_filters import TimeFilters, make_filters
 from showermask.propose.detect import Peak, find_peaks
-from showermask.propose.duration import best_last_group
 from showermask.propose.measure import LARGEST, Glow, measure_glow
 from showermask.propose.residuals import BIN, Residuals, read_residuals
 from showermask.regionfile.ellipse import Ellipse

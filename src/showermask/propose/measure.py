@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter, label
-from scipy.optimize import minimize
 
+from showermask.glow.aperture_fit import best_aperture, soft_mask
 from showermask.glow.time_filters import TimeFilters
 from showermask.propose.detect import Peak
 from showermask.propose.residuals import BIN, Residuals
@@ -78,14 +78,16 @@ def measure_glow(residuals: Residuals, filters: TimeFilters, peak: Peak) -> Glow
     if ellipse is None:
         return None
     for _ in range(2):
-        ellipse = _best_aperture(signal, power, ellipse, window)
-        inside = _soft_mask(ellipse, window) > 0.5
+        ellipse = best_aperture(
+            signal, power, ellipse, window, smallest=_SMALLEST / BIN, largest=LARGEST / BIN
+        )
+        inside = soft_mask(ellipse, window) > 0.5
         if math.pi * ellipse.a * ellipse.b * BIN**2 < _SMALLEST_AREA or not inside.any():
             return None
         curve, errors = _light_curve(values, weights, inside)
         which = _best_filter(curve, errors, filters)
         signal, power = _filtered(values, weights, filters, which, read_part)
-    mask = _soft_mask(ellipse, window)
+    mask = soft_mask(ellipse, window)
     significance = (
         float(np.sum(mask * signal) / math.sqrt(np.sum(mask**2 * power) or 1.0)) / peak.excess
     )
@@ -196,51 +198,6 @@ def _of_moments(
     return Ellipse(
         x=x + window[1].start, y=y + window[0].start, a=a * shrink[0], b=b * shrink[1], theta=theta
     )
-
-
-def _best_aperture(
-    signal: NDArray[np.float64],
-    power: NDArray[np.float64],
-    start: Ellipse,
-    window: tuple[slice, slice],
-) -> Ellipse:
-    """Return the ellipse near another in which the signal stands out most."""
-    largest, smallest = LARGEST / BIN, _SMALLEST / BIN
-    first_bin = window[1].start, window[0].start
-    last_bin = window[1].stop - 1, window[0].stop - 1
-
-    def ellipse(p: NDArray[np.float64]) -> Ellipse:
-        a, b = np.clip(np.exp(p[2:4]), smallest, largest)
-        x, y = np.clip(p[:2], first_bin, last_bin)
-        return Ellipse(x=float(x), y=float(y), a=float(a), b=float(b), theta=math.degrees(p[4]))
-
-    def lost(p: NDArray[np.float64]) -> float:
-        mask = _soft_mask(ellipse(p), window)
-        noise = math.sqrt(np.sum(mask**2 * power))
-        return -float(np.sum(mask * signal)) / noise if noise > 0 else 0.0
-
-    first = np.array(
-        [start.x, start.y, math.log(start.a), math.log(start.b), math.radians(start.theta)]
-    )
-    step = np.array([0.3 * start.b, 0.3 * start.b, 0.25, 0.25, 0.3])
-    simplex = np.vstack([first, first + np.diag(step)])
-    found = minimize(
-        lost,
-        first,
-        method="Nelder-Mead",
-        options={"initial_simplex": simplex, "maxfev": 220, "xatol": 0.02, "fatol": 0.01},
-    )
-    return ellipse(found.x)
-
-
-def _soft_mask(ellipse: Ellipse, window: tuple[slice, slice]) -> NDArray[np.float64]:
-    """Return how much of each bin is inside, smoothly, so that a fit has a slope to follow."""
-    rows, columns = window
-    y = np.arange(rows.start, rows.stop, dtype=float)[:, np.newaxis]
-    x = np.arange(columns.start, columns.stop, dtype=float)
-    edge = (1 - ellipse.radius(x, y)) * math.sqrt(ellipse.a * ellipse.b)
-    mask: NDArray[np.float64] = np.clip(edge + 0.5, 0, 1)
-    return mask
 
 
 def _light_curve(

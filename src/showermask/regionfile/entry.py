@@ -123,6 +123,10 @@ class Entry(ABC):
         object.__setattr__(other, "status", status)
         return other
 
+    def moved(self, dx: float, dy: float) -> Self:
+        """Return the entry as it is elsewhere, so many pixels away."""
+        raise NotImplementedError
+
     @property
     def is_accepted(self) -> bool:
         """Whether the entry is to be masked."""

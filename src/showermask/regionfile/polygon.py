@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -92,6 +92,10 @@ class Polygon(Entry):
     def outline(self) -> NDArray[np.float64]:
         """Return the corners."""
         return np.array(self.vertices, np.float64)
+
+    def moved(self, dx: float, dy: float) -> Polygon:
+        """Return the polygon as it is elsewhere, so many pixels away."""
+        return replace(self, vertices=tuple((x + dx, y + dy) for x, y in self.vertices))
 
     def advice_outside(self, image_shape: tuple[int, int]) -> str:
         """Return what may be wrong where the polygon covers no pixel; empty if not known."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -120,6 +120,10 @@ class Shower(Entry):
     def outline(self) -> NDArray[np.float64]:
         """Return points on the ellipse."""
         return self.ellipse.points()
+
+    def moved(self, dx: float, dy: float) -> Shower:
+        """Return the shower as it is elsewhere, so many pixels away."""
+        return replace(self, x=self.x + dx, y=self.y + dy)
 
     def advice_outside(self, image_shape: tuple[int, int]) -> str:
         """Return what may be wrong where the ellipse covers no pixel; empty if not known."""

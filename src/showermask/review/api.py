@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import threading
-from collections import defaultdict
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,71 +10,22 @@ from starlette.responses import JSONResponse, Response
 
 from showermask.exceptions import ShowermaskError
 from showermask.exposure.dq import COLOURS, MASK_COLOUR, OTHER_COLOUR, known_flags, pixel_flags
-from showermask.exposure.images import ImageReader
-from showermask.files import FileLock
 from showermask.glow.quicklook import mask_effect
 from showermask.masking.footprint import find_footprints, masked_pixels
 from showermask.regionfile.content import SECTIONS
-from showermask.regionfile.entry import Entry
-from showermask.regionfile.lookup import WorkItem
 from showermask.review.applying import apply_regions
-from showermask.review.encoding import CODE_SCALE, LINEAR_MADS, compress, encode_image
+from showermask.review.encoding import (
+    CODE_SCALE,
+    LINEAR_MADS,
+    bytes_response,
+    compress,
+    encode_image,
+    packed_response,
+)
+from showermask.review.exposures import Review, entry_of
 from showermask.review.session import ReviewSession
 
-__all__ = ["Api", "Review"]
-
-
-class Review:
-    """The exposures of a run, opened when they are first asked for."""
-
-    def __init__(self, items: list[WorkItem], *, reviewer: str = "") -> None:
-        self.items = items
-        self.reviewer = reviewer
-        self._open: dict[int, tuple[ImageReader, ReviewSession]] = {}
-        self._opening = threading.Lock()
-        self._changing: dict[int, threading.Lock] = defaultdict(threading.Lock)
-
-    def get(self, number: int) -> tuple[ImageReader, ReviewSession]:
-        """Return reader and session of an exposure; raise when it can't be opened."""
-        if not 0 <= number < len(self.items):
-            raise IndexError(f"exposure {number}: expected 0 to {len(self.items) - 1}")
-        found = self._open.get(number)
-        if found is not None:  # images don't wait for what is opened or saved meanwhile
-            return found
-        with self._opening:
-            if number not in self._open:
-                item = self.items[number]
-                reader = ImageReader(item.exposure_path)
-                session = ReviewSession(
-                    reader.exposure,
-                    item.region_path,
-                    reviewer=self.reviewer,
-                    lock=FileLock(_lock_path(item.region_path)),
-                )
-                self._open[number] = reader, session
-            return self._open[number]
-
-    def close(self) -> None:
-        """Let others review the exposures; what is unsaved stays in drafts."""
-        with self._opening:
-            for _, session in self._open.values():
-                session.close()
-            self._open.clear()
-
-    def changing(self, number: int) -> threading.Lock:
-        """Return the lock under which the session of an exposure is changed."""
-        with self._opening:
-            return self._changing[number]
-
-    def has_unsaved(self, number: int) -> bool:
-        """Tell whether an exposure has something to save; not if it has not been opened."""
-        return number in self._open and self._open[number][1].is_dirty
-
-
-def _lock_path(region_path: Path) -> Path:
-    """Return where it is noted that a region file has unsaved changes: beside it, for all hosts."""
-    real = region_path.resolve()
-    return real.with_name(f".{real.stem}.lock")
+__all__ = ["Api"]
 
 
 class Api:
@@ -136,13 +84,13 @@ class Api:
         """Return the difference of a group to the one before, packed."""
         reader, _session = self._review.get(number)
         packed = encode_image(reader.difference(integration, group))
-        return _packed(packed.data, {"X-Median": repr(packed.median), "X-Mad": repr(packed.mad)})
+        return packed_response(packed)
 
     def dq(self, _: Mapping[str, Any], number: int, integration: int, group: int) -> Response:
         """Return the flags of a group, packed."""
         reader, _session = self._review.get(number)
         flags = reader.dq(integration, group)
-        return _packed(compress(flags.astype(flags.dtype.newbyteorder("<")).tobytes()), {})
+        return bytes_response(compress(flags.astype(flags.dtype.newbyteorder("<")).tobytes()))
 
     def pixel(
         self, _: Mapping[str, Any], number: int, integration: int, x: int, y: int
@@ -168,7 +116,7 @@ class Api:
         entries = [] if "only" in body else list(session.accepted)
         entries += [one.entry for one in session.entries if one.id == shown]
         if body.get("extra") is not None:
-            entries.append(_entry_of(body["extra"]))
+            entries.append(entry_of(body["extra"]))
         here = [
             footprint
             for footprint in find_footprints(entries, reader.exposure.shape)
@@ -176,12 +124,12 @@ class Api:
             and footprint.groups.start <= group < footprint.groups.stop
         ]
         masked = masked_pixels(here, reader.exposure.image_shape)
-        return _packed(compress(np.packbits(masked, bitorder="little").tobytes()), {})
+        return bytes_response(compress(np.packbits(masked, bitorder="little").tobytes()))
 
     def effect(self, body: Mapping[str, Any], number: int) -> Response:
         """Return what the mask of an entry would remove and cost."""
         reader, _ = self._review.get(number)
-        footprint = find_footprints([_entry_of(body)], reader.exposure.shape)[0]
+        footprint = find_footprints([entry_of(body)], reader.exposure.shape)[0]
         effect = mask_effect(reader, footprint)
         return JSONResponse(
             {
@@ -189,6 +137,7 @@ class Api:
                 "seconds": effect.seconds,
                 "removed": effect.removed,
                 "withoutRate": effect.without_rate,
+                "noise": effect.noise,
             }
         )
 
@@ -200,7 +149,7 @@ class Api:
         added = None
         with self._review.changing(number):
             if kind == "add":
-                added = session.add(_entry_of(body), revision=revision)
+                added = session.add(entry_of(body), revision=revision)
             elif kind == "edit":
                 session.edit(body["id"], dict(body["values"]), revision=revision)
             elif kind == "status":
@@ -235,15 +184,6 @@ class Api:
         return JSONResponse({"product": product.name, "folder": str(product.parent), "log": lines})
 
 
-def _entry_of(body: Any) -> Entry:
-    """Make the entry that a request holds under the name of its section, or as ``shower``."""
-    for section, kind in SECTIONS.items():
-        for key in (section, section.removesuffix("s")):
-            if isinstance(body, dict) and isinstance(body.get(key), dict):
-                return kind.from_mapping(body[key])
-    raise ShowermaskError(f"the request has no entry, expected one of {', '.join(SECTIONS)}")
-
-
 def _state(session: ReviewSession) -> dict[str, Any]:
     rows: dict[str, list[dict[str, Any]]] = {section: [] for section in SECTIONS}
     for one in session.entries:
@@ -257,11 +197,3 @@ def _state(session: ReviewSession) -> dict[str, Any]:
         "recovered": session.recovered,
         "reviewer": session.reviewer_on_show,
     }
-
-
-def _packed(data: bytes, headers: dict[str, str]) -> Response:
-    return Response(
-        data,
-        media_type="application/octet-stream",
-        headers={"Content-Encoding": "gzip", "Cache-Control": "no-store", **headers},
-    )

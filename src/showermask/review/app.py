@@ -25,7 +25,8 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from showermask.exceptions import ShowermaskError
-from showermask.review.api import Api, Review
+from showermask.review.api import Api
+from showermask.review.exposures import Review
 from showermask.review.security import (
     BodyLimit,
     BoundedProtocol,
@@ -34,6 +35,7 @@ from showermask.review.security import (
     http_error,
     server_error,
 )
+from showermask.review.views import Views
 
 __all__ = ["make_app", "serve"]
 
@@ -81,7 +83,7 @@ def make_app(
     """
     prefix = f"/{base_url.strip('/')}".rstrip("/")
     routes: list[BaseRoute] = [
-        Mount("/api", routes=_api_routes(Api(review), token)),
+        Mount("/api", routes=_api_routes(Api(review), Views(review), token)),
         Mount("/", _Page(packages=[("showermask.review", "static")], html=True)),
     ]
     return Starlette(
@@ -99,7 +101,7 @@ def make_app(
     )
 
 
-def _api_routes(api: Api, token: str) -> list[Route]:
+def _api_routes(api: Api, views: Views, token: str) -> list[Route]:
     """Return the routes of the requests for data."""
     image, one = "{integration:count}/{group:count}", "exposures/{number:count}"
     handlers: list[tuple[str, str, Callable[..., Any]]] = [
@@ -110,11 +112,16 @@ def _api_routes(api: Api, token: str) -> list[Route]:
         ("GET", f"{one}/pixel/{{integration:count}}/{{x:count}}/{{y:count}}", api.pixel),
         ("POST", f"{one}/mask/{image}", api.mask),
         ("POST", f"{one}/effect", api.effect),
+        ("POST", f"{one}/view", views.image),
+        ("POST", f"{one}/curve", views.curve),
+        ("POST", f"{one}/fit", views.fit),
+        ("POST", f"{one}/witnesses", views.witnesses),
+        ("POST", f"{one}/witness", views.witness),
         ("POST", f"{one}/change", api.change),
         ("POST", f"{one}/save", api.save),
         ("POST", f"{one}/apply", api.apply),
     ]
-    images = {api.frame, api.dq, api.mask}
+    images = {api.frame, api.dq, api.mask, views.image}
     few, many = asyncio.Semaphore(_IMAGES_AT_ONCE), asyncio.Semaphore(_OTHERS_AT_ONCE)
     return [
         Route(

@@ -54,8 +54,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Run the command."""
     from showermask.regionfile.lookup import RegionLookup, find_work
-    from showermask.review.api import Review
     from showermask.review.app import serve
+    from showermask.review.exposures import Review
 
     work = find_work(options.exposure, RegionLookup(options.regions, may_be_new=True))
     review = Review(work, reviewer=options.reviewer)

@@ -7,8 +7,17 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from starlette.responses import Response
 
-__all__ = ["CODE_SCALE", "LINEAR_MADS", "EncodedImage", "compress", "encode_image"]
+__all__ = [
+    "CODE_SCALE",
+    "LINEAR_MADS",
+    "EncodedImage",
+    "bytes_response",
+    "compress",
+    "encode_image",
+    "packed_response",
+]
 
 #: Frames travel as 16-bit codes, linear near the median and logarithmic far from it.
 CODE_SCALE = 256
@@ -73,3 +82,20 @@ def _statistics(values: NDArray[np.float32]) -> tuple[float, float]:
     if mad <= 1e-6 * spread:  # nearly all pixels alike, as in ramps without noise
         mad = float(np.std(sample))
     return median, mad or 1.0
+
+
+def packed_response(image: EncodedImage, shape: tuple[int, ...] = ()) -> Response:
+    """Return the answer that holds an image; with its shape, where the page can't know it."""
+    headers = {"X-Median": repr(image.median), "X-Mad": repr(image.mad)}
+    if shape:
+        headers["X-Shape"] = " ".join(map(str, shape))
+    return bytes_response(image.data, headers)
+
+
+def bytes_response(data: bytes, headers: dict[str, str] | None = None) -> Response:
+    """Return the answer that holds compressed bytes."""
+    return Response(
+        data,
+        media_type="application/octet-stream",
+        headers={"Content-Encoding": "gzip", "Cache-Control": "no-store", **(headers or {})},
+    )

@@ -1,4 +1,4 @@
-"""The duration for which a glow is worth masking."""
+"""The duration for which a glow is worth masking, and the noise that a mask costs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import solveh_banded
 
-__all__ = ["best_last_group"]
+__all__ = ["best_last_group", "noise_ratio", "part_removed"]
 
 #: A glow is light that adds up over all its pixels, noise is not: what a mask adds to the noise of
 #: a pixel counts by so much against what it leaves of the glow there.
@@ -55,8 +55,7 @@ def best_last_group(
         return None
     best, best_cost = None, math.inf
     for last in range(first_group, ndiff + 1):
-        usable = valid.copy()
-        usable[max(0, first_group - 1) : last + 1] = False
+        usable = _usable(valid, slice(first_group, last + 1))
         if np.count_nonzero(usable) == 0:
             break
         left, noisier = _rate(glow, noise, correlation, usable)
@@ -67,6 +66,66 @@ def best_last_group(
     if best is None or not valid[best + 1 :].any():
         return None
     return best
+
+
+def part_removed(
+    glow: NDArray[np.float64], valid: NDArray[np.bool_], groups: slice, correlation: float
+) -> float:
+    """Return the part of the light of a glow that a mask takes out of the rate.
+
+    Parameters
+    ----------
+    glow : `numpy.ndarray`
+        ``(ndiff,)``: the light of each difference.
+    valid : `numpy.ndarray`
+        ``(ndiff,)``: differences that the ramp fit uses.
+    groups : slice
+        Masked groups.
+    correlation : float
+        Correlation of the noise of one difference with the next.
+
+    Returns
+    -------
+    float
+        1 if nothing is left of it; NaN where there is none.
+    """
+    usable = _usable(valid, groups)
+    before = _rate(glow, 1.0, correlation, valid)[0] if valid.any() else 0.0
+    if not before > 0 or not usable.any():
+        return math.nan if not before > 0 else 1.0
+    return 1 - _rate(glow, 1.0, correlation, usable)[0] / before
+
+
+def _usable(valid: NDArray[np.bool_], groups: slice) -> NDArray[np.bool_]:
+    """Return the differences that are left when some groups are masked."""
+    usable = valid.copy()
+    usable[max(0, groups.start - 1) : groups.stop] = False
+    return usable
+
+
+def noise_ratio(valid: NDArray[np.bool_], groups: slice, correlation: float) -> float:
+    """Return the noise of a rate without some groups, in units of that with them.
+
+    Parameters
+    ----------
+    valid : `numpy.ndarray`
+        ``(ndiff,)``: differences that the ramp fit uses.
+    groups : slice
+        Masked groups.
+    correlation : float
+        Correlation of the noise of one difference with the next.
+
+    Returns
+    -------
+    float
+        1 or more; infinite where no difference is left.
+    """
+    usable = _usable(valid, groups)
+    if not usable.any():
+        return math.inf
+    nothing = np.zeros(len(valid))
+    before, after = (_rate(nothing, 1.0, correlation, kept)[1] for kept in (valid, usable))
+    return math.sqrt(max(1.0, after / before))
 
 
 def _rate(
