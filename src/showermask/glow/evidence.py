@@ -191,19 +191,22 @@ class Evidence:
         aperture = Aperture.of_entry(entry, image_shape)
         curve = measure_light_curve(images, integration, aperture, image_shape)
         fit = fit_glow(curve, entry.groups(images.stack_shape[1]).start - 1)
-        template = make_template(curve, fit.shape if course is None else course)
-        if template is None:
-            raise EntryError(
-                f"{entry.location}: its groups have no usable groups without its light to be "
-                "compared with, expected some before or after"
-            )
+        course = fit.shape if course is None else course
         return cls(
             integration=integration,
             aperture=aperture,
             curve=curve,
             fit=fit,
             image_shape=image_shape,
-            combined=partial(combine, images, integration, template=template, area=aperture),
+            combined=partial(
+                _filtered,
+                images,
+                integration,
+                entry,
+                curve,
+                aperture,
+                fit.shape if course is None else course,
+            ),
         )
 
     @property
@@ -238,6 +241,25 @@ class Evidence:
         return to_sigma(
             image, brightness, around[box], self.smoothing if smoothing is None else smoothing
         )
+
+
+def _filtered(
+    images: Images,
+    integration: int,
+    entry: Entry,
+    curve: LightCurve,
+    aperture: Aperture,
+    course: NDArray[np.float64],
+    box: Box,
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return a ramp, filtered for a course of light, and its rate."""
+    template = make_template(curve, course)
+    if template is None:
+        raise EntryError(
+            f"{entry.location}: its groups have no usable groups without its light to be "
+            "compared with, expected some before or after"
+        )
+    return combine(images, integration, box, template, aperture)
 
 
 def _against_others(

@@ -24,6 +24,7 @@ from showermask.review.encoding import (
 )
 from showermask.review.exposures import Review, entry_of
 from showermask.review.session import ReviewSession
+from showermask.review.witnesses import has_neighbours
 
 __all__ = ["Api"]
 
@@ -42,6 +43,7 @@ class Api:
                 "file": item.exposure_path.name,
                 "isUnsaved": self._review.has_unsaved(number),
                 **item.progress(),
+                **self._review.progress(number),
             }
             for number, item in enumerate(self._review.items)
         ]
@@ -70,6 +72,7 @@ class Api:
                 "ny": ny,
                 "nx": nx,
                 "groupTime": exposure.group_time,
+                "hasNeighbours": has_neighbours(reader.path),
                 "flags": dict(known_flags(exposure.product)),
                 "pixelFlags": dict(pixel_flags()),
                 "flagColours": {**COLOURS, "": OTHER_COLOUR},
@@ -91,6 +94,13 @@ class Api:
         reader, _session = self._review.get(number)
         flags = reader.dq(integration, group)
         return bytes_response(compress(flags.astype(flags.dtype.newbyteorder("<")).tobytes()))
+
+    def pixel_dq(self, _: Mapping[str, Any], number: int) -> Response:
+        """Return the flags that pixels have for all of the exposure, packed."""
+        reader, _session = self._review.get(number)
+        ny, nx = reader.exposure.image_shape
+        flags = reader.pixel_dq_window((slice(0, ny), slice(0, nx)))
+        return bytes_response(compress(flags.astype("<u4").tobytes()))
 
     def pixel(
         self, _: Mapping[str, Any], number: int, integration: int, x: int, y: int

@@ -109,6 +109,7 @@ def _api_routes(api: Api, views: Views, token: str) -> list[Route]:
         ("GET", one, api.describe),
         ("GET", f"{one}/frame/{image}", api.frame),
         ("GET", f"{one}/dq/{image}", api.dq),
+        ("GET", f"{one}/pixeldq", api.pixel_dq),
         ("GET", f"{one}/pixel/{{integration:count}}/{{x:count}}/{{y:count}}", api.pixel),
         ("POST", f"{one}/mask/{image}", api.mask),
         ("POST", f"{one}/effect", api.effect),
@@ -121,7 +122,7 @@ def _api_routes(api: Api, views: Views, token: str) -> list[Route]:
         ("POST", f"{one}/save", api.save),
         ("POST", f"{one}/apply", api.apply),
     ]
-    images = {api.frame, api.dq, api.mask, views.image}
+    images = {api.frame, api.dq, api.pixel_dq, api.mask, views.image}
     few, many = asyncio.Semaphore(_IMAGES_AT_ONCE), asyncio.Semaphore(_OTHERS_AT_ONCE)
     return [
         Route(

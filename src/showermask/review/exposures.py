@@ -11,7 +11,7 @@ from showermask.exceptions import ShowermaskError
 from showermask.exposure.images import ImageReader
 from showermask.files import FileLock
 from showermask.regionfile.content import SECTIONS
-from showermask.regionfile.entry import Entry
+from showermask.regionfile.entry import Entry, Status
 from showermask.regionfile.lookup import WorkItem
 from showermask.review.session import ReviewSession
 
@@ -59,6 +59,13 @@ class Review:
         """Return the lock under which the session of an exposure is changed."""
         with self._opening:
             return self._changing[number]
+
+    def progress(self, number: int) -> dict[str, int]:
+        """Return how much is to be decided in an exposure that is open; nothing if it is not."""
+        if number not in self._open:
+            return {}
+        statuses = [one.entry.status for one in self._open[number][1].entries]
+        return {"candidates": statuses.count(Status.CANDIDATE)}
 
     def has_unsaved(self, number: int) -> bool:
         """Tell whether an exposure has something to save; not if it has not been opened."""

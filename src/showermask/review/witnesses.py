@@ -18,12 +18,17 @@ from showermask.glow.evidence import Evidence
 from showermask.regionfile.entry import Entry, grow_box
 from showermask.review.exposures import Review
 
-__all__ = ["Witnesses"]
+__all__ = ["Witnesses", "has_neighbours"]
 
 #: Integrations, and exposures of the folder, that are shown at most: the nearest.
 _INTEGRATIONS, _EXPOSURES = 6, 8
 #: Margin of a thumbnail, in sizes of the entry, and at least, in pixels.
 _MARGIN, _LEAST_MARGIN = 1.0, 12
+
+
+def has_neighbours(path: Path) -> bool:
+    """Tell whether the folder of an exposure has others of the same product."""
+    return bool(_beside(path))
 
 
 class Witnesses:
@@ -108,12 +113,7 @@ class Witnesses:
     def _others(self, number: int, reader: ImageReader) -> list[Path]:
         """Return the nearest exposures of the folder with the same product, detector and array."""
         own = self._review.items[number].exposure_path
-        suffix = product_suffix(own)
-        beside = sorted(
-            path
-            for path in own.parent.iterdir()
-            if path != own and path.suffix == ".fits" and product_suffix(path) == suffix
-        )
+        beside = _beside(own)
         names = sorted([own, *beside])
         at = names.index(own)
         near = sorted(beside, key=lambda path: (abs(names.index(path) - at), path))
@@ -141,6 +141,16 @@ class Witnesses:
         if reader is None:
             raise ShowermaskError(f"{path.name}: can't be read")
         return reader
+
+
+def _beside(own: Path) -> list[Path]:
+    """Return the other files of the folder with the same product suffix, by name."""
+    suffix = product_suffix(own)
+    return sorted(
+        path
+        for path in own.parent.iterdir()
+        if path != own and path.suffix == ".fits" and product_suffix(path) == suffix
+    )
 
 
 def _is_alike(one: ImageReader, other: ImageReader) -> bool:

@@ -41,6 +41,12 @@ export function centreOn(view, x, y, width, height) {
   return panBy(view, width / 2 - sx, height / 2 - sy);
 }
 
+// The view that shows a square of so many pixels around a place.
+export function boxView(ny, x, y, size, width, height) {
+  const scale = Math.min(MAX_SCALE, Math.min(width, height) / size);
+  return centreOn({ scale, left: 0, top: 0, ny }, x, y, width, height);
+}
+
 export function normaliseAngle(theta) {
   const turned = theta % 360;
   return turned < 0 ? turned + 360 : turned;

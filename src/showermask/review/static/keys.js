@@ -1,38 +1,13 @@
 // @ts-check
 // The keys of the page.
 
+import { KINDS } from "./kinds.js";
+
 export class Keys {
   constructor(store, $, { image, editor, header }) {
     this.store = store;
     this.image = image;
-    const toggle = (id) => {
-      $(id).checked = !$(id).checked;
-      $(id).dispatchEvent(new Event("change"));
-    };
-    const table = [
-      ["←  →", "previous, next group", { ArrowLeft: () => store.show(store.integration, store.group - 1), ArrowRight: () => store.show(store.integration, store.group + 1) }],
-      ["↓  ↑", "previous, next integration", { ArrowDown: () => store.show(store.integration - 1, store.group), ArrowUp: () => store.show(store.integration + 1, store.group) }],
-      ["Enter", "mark the placed ellipse or polygon", { Enter: () => editor.mark() }],
-      ["A", "accept", { a: () => store.decide("accepted") }],
-      ["R", "reject", { r: () => store.decide("rejected") }],
-      ["N", "next candidate", { n: () => store.nextCandidate() }],
-      ["Delete", "delete", { Delete: () => store.remove(), Backspace: () => store.remove() }],
-      ["C", "place a copy of the last shower at the cursor", { c: () => store.copyLast() }],
-      ["L", "draw a polygon with the mouse", { l: () => store.setLasso(!store.isLasso) }],
-      ["P", "mask the pixel under the cursor", { p: () => store.addPixel() }],
-      ["T", "comment on the shower", { t: () => $("comment").focus() }],
-      ["Esc", "drop the placed ellipse, or select nothing", { Escape: () => store.escape() }],
-      ["U  Shift+U", "undo, redo (also Ctrl+Z, Ctrl+Y)", { u: () => store.undo(), U: () => store.redo() }],
-      ["M", "the pixels that the step would mask", { m: () => toggle("show-mask") }],
-      ["D", "data-quality flags", { d: () => toggle("show-flags") }],
-      ["I", "invert the colours", { i: () => toggle("invert") }],
-      ["0", "take the stretch from this frame", { 0: () => $("auto").click() }],
-      ["F", "fit the frame", { f: () => image.refit() }],
-      ["+  −", "zoom", { "+": () => image.zoom(1.4), "=": () => image.zoom(1.4), "-": () => image.zoom(1 / 1.4) }],
-      ["[  ]", "previous, next exposure", { "[": () => store.open(store.info.number - 1), "]": () => store.open(store.info.number + 1) }],
-      ["S", "save the region file", { s: () => header.save() }],
-      ["?", "this list", { "?": () => $("keys").showModal() }],
-    ];
+    const table = this.#table($, { image, editor, header });
     this.actions = Object.assign({}, ...table.map(([, , actions]) => actions));
     this.withControl = (event) => ({
       z: event.shiftKey ? this.actions.U : this.actions.u, Z: this.actions.U, y: this.actions.U, s: this.actions.s,
@@ -48,11 +23,57 @@ export class Keys {
     document.addEventListener("keydown", (event) => this.#onKey(event));
   }
 
+  // Rows of [keys, meaning, actions by key].
+  #table($, { image, editor, header }) {
+    const { store } = this;
+    const toggle = (id) => {
+      $(id).checked = !$(id).checked;
+      $(id).dispatchEvent(new Event("change"));
+    };
+    return [
+      ["N", "next candidate, the strongest first: its evidence, enlarged", { n: () => store.nextCandidate() }],
+      ["A  R", "accept, reject", { a: () => store.decide("accepted"), r: () => store.decide("rejected") }],
+      ["Shift+A  Shift+R", "accept, reject, and go on to the next", { A: () => store.decideAndGoOn("accepted"), R: () => store.decideAndGoOn("rejected") }],
+      ["←  →", "previous, next group", { ArrowLeft: () => store.show(store.integration, store.group - 1), ArrowRight: () => store.show(store.integration, store.group + 1) }],
+      ["↓  ↑", "previous, next integration", { ArrowDown: () => store.show(store.integration - 1, store.group), ArrowUp: () => store.show(store.integration + 1, store.group) }],
+      ...KINDS.map(({ name, key, title }) => [key, title, { [key]: () => store.setKind(name) }]),
+      ["D", "back to single differences", { d: () => store.setKind("difference") }],
+      ["M  B", "pin this group; blink between it and another", { m: () => store.pin(), b: () => store.blink() }],
+      [",  .", "smooth the evidence less, more", { ",": () => this.#smooth(-0.5), ".": () => this.#smooth(0.5) }],
+      ["O  E  F", "fit the onset, the end, the ellipse to the evidence", { o: () => store.fit("group"), e: () => store.fit("last_group"), f: () => store.fit("ellipse") }],
+      ["Enter", "mark the placed ellipse or polygon", { Enter: () => editor.mark() }],
+      ["Delete", "delete", { Delete: () => store.remove(), Backspace: () => store.remove() }],
+      ["C", "place a copy of the last shower at the cursor", { c: () => store.copyLast() }],
+      ["L", "draw a polygon with the mouse", { l: () => store.setLasso(!store.isLasso) }],
+      ["P", "mask the pixel under the cursor", { p: () => store.addPixel() }],
+      ["T", "comment on the shower", { t: () => $("comment").focus() }],
+      ["Esc", "drop the placed ellipse, or select nothing", { Escape: () => store.escape() }],
+      ["U  Shift+U", "undo, redo (also Ctrl+Z, Ctrl+Y)", { u: () => store.undo(), U: () => store.redo() }],
+      ["H", "hide or show the marks", { h: () => toggle("show-marks") }],
+      ["K", "the pixels that the step would mask", { k: () => toggle("show-mask") }],
+      ["Q  Shift+Q", "data-quality flags; those of PIXELDQ", { q: () => toggle("show-flags"), Q: () => toggle("show-pixel-flags") }],
+      ["I", "invert the colours", { i: () => toggle("invert") }],
+      ["0", "take the stretch from this image", { 0: () => $("auto").click() }],
+      ["Z", "zoom to all of the image", { z: () => image.refit() }],
+      ["+  −", "zoom", { "+": () => image.zoom(1.4), "=": () => image.zoom(1.4), "-": () => image.zoom(1 / 1.4) }],
+      ["[  ]", "previous, next exposure", { "[": () => store.open(store.info.number - 1), "]": () => store.open(store.info.number + 1) }],
+      ["S  Shift+S", "save the region file; those of all exposures", { s: () => header.save(), S: () => header.saveAll() }],
+      ["Y", "light or dark", { y: () => $("theme").click() }],
+      ["?", "this list", { "?": () => $("keys").showModal() }],
+    ];
+  }
+
+  // From what fits the entry, which is some 2 pixels, in steps.
+  #smooth(step) {
+    const { smoothing } = this.store;
+    this.store.setSmoothing(Math.min(4, Math.max(0, (smoothing ?? 2) + step)));
+  }
+
   #onKey(event) {
     const { target } = event;
     if (!this.store.info || this.image.isDragging || document.querySelector("dialog[open]")) return;
     if (!(target instanceof Element)) return;
-    const isTyping = target.matches("input:not([type=range], [type=checkbox]), textarea");
+    const isTyping = target.matches("input:not([type=range], [type=checkbox]), textarea, select");
     if (event.ctrlKey || event.metaKey) {
       if (!isTyping || event.key === "s") this.#run(event, this.withControl(event));
     } else if (isTyping && !event.altKey) {

@@ -47,8 +47,11 @@ function post(path, body) {
 
 export const postJson = async (path, body) => (await post(path, body)).json();
 
-export async function getFrame(path, info) {
-  const answer = await ask(path);
+export const getFrame = async (path, info) => unpacked(await ask(path), info);
+
+export const postFrame = async (path, body, info) => unpacked(await post(path, body), info);
+
+async function unpacked(answer, info) {
   const bytes = new Uint8Array(await answer.arrayBuffer());
   const size = bytes.length / 2;
   const codes = new Uint16Array(size);
@@ -59,6 +62,7 @@ export async function getFrame(path, info) {
     mad: Number(answer.headers.get("X-Mad")),
     codeScale: info.codeScale,
     linearMads: info.linearMads,
+    shape: answer.headers.get("X-Shape")?.split(" ").map(Number) ?? [info.ny, info.nx],
   };
 }
 

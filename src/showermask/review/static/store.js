@@ -3,6 +3,7 @@
 // the server and tells its listeners; it knows nothing of the DOM.
 
 import { MIN_AXIS, normaliseAngle, tidy } from "./geometry.js";
+import { entryRequest, kindOf } from "./kinds.js";
 
 /**
  * @typedef {{id?: number|string, section: string, integration?: number, group?: number, last_group?: number,
@@ -12,6 +13,8 @@ import { MIN_AXIS, normaliseAngle, tidy } from "./geometry.js";
 
 export const SECTIONS = ["showers", "pixels", "polygons"];
 const GEOMETRY = ["x", "y", "a", "b", "theta"];
+const LOOK = "showermask look"; // how images are shown, kept by the browser
+const BLINK = 450; // ms
 
 // What the server refused, and why.
 export class Refusal extends Error {
@@ -32,7 +35,8 @@ function ends(range, size) {
 
 // Events: "exposure" (another one is open), "image" (another group), "entries", "shape" (of the current
 // entry, while it is dragged), "look", "pointer", "exposures" (the list), "effects", "lasso",
-// "goto" (an entry), "notice" ({text, isError} or null), "conflict" (a sentence).
+// "goto" (an entry), "notice" ({text, isError} or null), "conflict" (a sentence), "kind" (of image),
+// "filter" (of the list).
 export class Store extends EventTarget {
   constructor({ server, storage }) {
     super();
@@ -49,14 +53,24 @@ export class Store extends EventTarget {
     this.isLasso = false; // whether the mouse draws a polygon
     this.shape = { a: 30, b: 20, theta: 0 }; // of the next ellipse
     this.exposures = [];
+    this.kind = "difference"; // of the image that is asked for
+    this.pinned = null; // a group to compare with
+    this.blinking = null; // the timer
+    this.smoothing = null; // of evidence, in pixels; null for what fits the entry
     this.stretches = new Map(); // by kind of image: what the person has set holds between groups
-    this.look = { map: "grey", inverted: false, flagsOn: true, opacity: 0.55, enabled: new Set(), mask: false };
+    this.look = {
+      stretches: {}, map: "grey", inverted: false, flagsOn: true, opacity: 0.55, enabled: new Set(), mask: false, pixelFlags: false,
+      marks: true, ...JSON.parse(storage.getItem(LOOK) ?? "{}"),
+    };
+    this.list = { sort: "", isDown: true, status: "", source: "" }; // how entries are listed
     this.hasError = false;
     this.shelved = null; // a placed entry taken back with undo, for redo
     this.dropped = null; // a placed entry that was dropped, and the revision at which undo brings it back
     this.effects = new Map(); // what a mask removes and costs, by what is masked
     /** @type {Promise<any>} */
     this.lastChange = Promise.resolve();
+    /** @type {Promise<any>} */
+    this.lastEffect = Promise.resolve();
   }
 
   on(names, listener) {
@@ -122,12 +136,13 @@ export class Store extends EventTarget {
     return entry.last_group ?? this.info.ngroups - 1;
   }
 
-  // A rate shows entries of all integrations; rateints those of one, whatever their groups.
-  // Entries without integration or groups are bad in all.
+  // A rate shows entries of all integrations; rateints, evidence and rates those of one, whatever
+  // their groups. Entries without integration or groups are bad in all.
   isVisible(entry) {
     if (this.info.product === "rate") return true;
     if ((entry.integration ?? this.integration) !== this.integration) return false;
-    return !this.info.isRamp || ((entry.group ?? 0) <= this.group && this.group <= this.lastGroup(entry));
+    const isOfGroup = this.info.isRamp && ["difference", "pair"].includes(this.view.kind);
+    return !isOfGroup || ((entry.group ?? 0) <= this.group && this.group <= this.lastGroup(entry));
   }
 
   // Columns and rows that an entry reaches; a mask file may have any.
@@ -305,6 +320,14 @@ export class Store extends EventTarget {
     if (this.selected !== null) await this.change("status", { ids: [this.selected], status });
   }
 
+  // Decide on the selected entry, and go on to the next candidate.
+  async decideAndGoOn(status) {
+    if (this.selected === null) return undefined;
+    const done = this.decide(status);
+    await done;
+    return this.nextCandidate();
+  }
+
   async remove() {
     if (this.placed) {
       this.#drop();
@@ -327,8 +350,12 @@ export class Store extends EventTarget {
 
   goTo(entry) {
     const first = entry.group ?? 0;
-    const wanted = this.isVisible(entry) ? this.group : Math.min(first + (first === 0 ? 1 : 0), this.lastGroup(entry));
-    this.show(this.info.product === "rate" ? 0 : entry.integration ?? this.integration, this.info.isRamp ? wanted : 0);
+    const isOnGroup = first <= this.group && this.group <= this.lastGroup(entry);
+    const wanted = isOnGroup ? this.group : Math.min(first + (first === 0 ? 1 : 0), this.lastGroup(entry));
+    if (entry.section !== "pixels") this.kind = "evidence";
+    this.stopBlinking();
+    this.#show(this.info.product === "rate" ? 0 : entry.integration ?? this.integration, this.info.isRamp ? wanted : 0);
+    this.emit("kind");
     this.emit("goto", entry);
   }
 
@@ -347,14 +374,63 @@ export class Store extends EventTarget {
     this.notice(`Accepted ${chosen.length} with an S/N of ${limit} or more; Undo (U) takes it back.`);
   }
 
-  nextCandidate() {
+  // Go to the next candidate in order of score, and then to those of the next exposure that has any.
+  async nextCandidate() {
     const { candidates } = this;
-    if (!candidates.length) {
-      this.notice("No candidates are left.");
+    const at = candidates.findIndex((entry) => entry.id === this.selected);
+    if (candidates.length && !(candidates.length === 1 && at === 0)) {
+      this.select(candidates[(at + 1) % candidates.length].id, { goThere: true });
       return;
     }
-    const at = candidates.findIndex((entry) => entry.id === this.selected);
-    this.select(candidates[(at + 1) % candidates.length].id, { goThere: true });
+    await this.lastChange;
+    await this.loadExposures();
+    const count = this.exposures.length;
+    const others = Array.from({ length: count - 1 }, (_, i) => (this.info.number + 1 + i) % count);
+    const next = others.find((number) => this.exposures[number].candidates > 0);
+    if (next !== undefined && !this.placed) {
+      const { root } = this.info;
+      await this.open(next);
+      if (this.candidates.length) this.select(this.candidates[0].id, { goThere: true });
+      if (root !== this.info.root) this.notice(`All of ${root} is decided; this is ${this.info.root}.`);
+    } else if (at === 0) {
+      this.select(candidates[0].id, { goThere: true });
+    } else {
+      this.notice("No candidates are left.");
+    }
+  }
+
+  get hasOtherCandidates() {
+    return this.exposures.some((row, number) => number !== this.info?.number && row.candidates > 0);
+  }
+
+  // Go to a place in an integration of an exposure.
+  async visit(number, integration, x, y) {
+    if (number !== this.info.number) await this.open(number);
+    if (number !== this.info.number) return;
+    const group = this.current?.group ?? this.group;
+    this.select(null);
+    this.kind = "difference";
+    this.emit("kind");
+    this.#show(integration, this.info.isRamp ? group : 0);
+    this.emit("goto", { x, y, a: 15, b: 15 });
+  }
+
+  // Let the server fit the group, the last group or the ellipse of the current entry to its evidence.
+  async fit(what) {
+    const entry = this.current;
+    if (!entry || entry.section === "pixels") {
+      this.notice("Select or place a shower first.");
+      return;
+    }
+    const { info } = this;
+    await this.attempt(async () => {
+      const found = await this.server.postJson(`exposures/${info.number}/fit`, { what, ...entryRequest(entry) });
+      if (this.info !== info || this.current?.id !== entry.id) return;
+      const { values } = found;
+      if (values.group !== undefined && entry.last_group < values.group) values.last_group = values.group;
+      await this.edit(values);
+      this.notice(`${found.says} Undo (U) takes it back.`);
+    });
   }
 
   copyLast() {
@@ -403,14 +479,15 @@ export class Store extends EventTarget {
     this.emit("shape");
   }
 
-  // What the mask of an entry removes and costs; asked for once, and told by "effects".
+  // What the mask of an entry removes and costs; asked for once, one after the other, and told by
+  // "effects".
   effectOf(entry) {
-    const { integration, group, last_group, x, y, a, b, theta } = entry;
-    const masked = { integration, group, last_group, x, y, a, b, theta };
-    const key = `${this.info.number} ${JSON.stringify(masked)}`;
+    const request = entryRequest(entry);
+    const key = `${this.info.number} ${JSON.stringify(request)}`;
     if (!this.effects.has(key)) {
       this.effects.set(key, null);
-      this.server.postJson(`exposures/${this.info.number}/effect`, { shower: masked }).then(
+      const path = `exposures/${this.info.number}/effect`;
+      this.lastEffect = this.lastEffect.then(() => this.server.postJson(path, request)).then(
         (effect) => {
           this.effects.set(key, effect);
           this.emit("effects");
@@ -442,6 +519,23 @@ export class Store extends EventTarget {
     }
   }
 
+  // Save all exposures that have something to save.
+  async saveAll(reviewer) {
+    await this.save(reviewer);
+    if (this.placed || this.state.isDirty || this.hasError) return;
+    await this.loadExposures();
+    const files = [];
+    for (const [number, row] of this.exposures.entries()) {
+      if (!row.isUnsaved) continue;
+      const path = `exposures/${number}/save`;
+      const isSaved = await this.attempt(() => this.server.postJson(path, { reviewer, force: false }));
+      if (!isSaved) return;
+      files.push(row.root);
+    }
+    await this.loadExposures();
+    if (files.length) this.notice(`Saved ${this.info.root} and ${files.join(", ")}.`);
+  }
+
   async apply() {
     if (this.placed || this.state.isDirty) {
       this.notice("Save first: the step applies the saved region file.");
@@ -461,23 +555,118 @@ export class Store extends EventTarget {
 
   // ------------------------------------------------------------ images and exposures
 
-  // Difference images and the first group have stretches of their own.
+  // The image on show: what is asked for, as far as there is what it needs.
+  get view() {
+    const { kind, integration, group, pinned, smoothing, info } = this;
+    const entry = this.current?.section === "pixels" ? null : this.current;
+    const isThere = { entry: entry !== null, pinned: pinned !== null }[kindOf(kind).needs ?? ""] ?? true;
+    if (!isThere || !kindOf(kind).isOf(info)) return { kind: "difference", integration, group };
+    return { kind, integration, group, from: pinned?.group, entry, smoothing };
+  }
+
+  setKind(kind) {
+    const { needs, isOf } = kindOf(kind);
+    const lacks = { entry: !this.current || this.current.section === "pixels", pinned: this.pinned === null }[needs ?? ""];
+    if (lacks) {
+      this.notice(needs === "pinned" ? "Pin a group first (M)." : "Select or place a shower first (N).");
+      return;
+    }
+    if (!isOf(this.info)) {
+      this.notice("This product has no groups.");
+      return;
+    }
+    this.stopBlinking();
+    this.kind = kind;
+    this.emit("entries");
+    this.emit("kind");
+    this.emit("image");
+  }
+
+  setSmoothing(smoothing) {
+    this.smoothing = smoothing;
+    this.kind = "evidence";
+    this.emit("kind");
+    this.emit("image");
+  }
+
+  // Keep the group on show, to compare others with it.
+  pin() {
+    const { integration, group } = this;
+    const isSame = this.pinned?.group === group && this.pinned.integration === integration;
+    this.pinned = isSame ? null : { integration, group };
+    this.notice(isSame ? "No group is pinned." : `Group ${group} is pinned: 3 shows another less it, B blinks.`);
+    this.emit("kind");
+  }
+
+  // Show the pinned group and this one in turn, until something else is asked for.
+  blink() {
+    if (this.blinking !== null) {
+      this.stopBlinking();
+      return;
+    }
+    if (!this.pinned) {
+      this.notice("Pin a group first (M), go to another, then blink between them (B).");
+      return;
+    }
+    const places = [this.pinned, { integration: this.integration, group: this.group }];
+    this.kind = "difference";
+    this.emit("kind");
+    let turn = 0;
+    const step = () => {
+      this.#show(places[turn].integration, places[turn].group);
+      turn = 1 - turn;
+      this.blinking = setTimeout(step, BLINK);
+    };
+    step();
+  }
+
+  stopBlinking() {
+    clearTimeout(this.blinking);
+    this.blinking = null;
+  }
+
+  // Kinds of image have stretches of their own, and the first group too.
   get kindOfImage() {
-    return this.info.isRamp && this.group === 0 ? "first" : "difference";
+    const { kind } = this.view;
+    if (kind === "before" || kind === "after") return "rate";
+    return kind === "difference" && this.info.isRamp && this.group === 0 ? "first" : kind;
   }
 
   get stretch() {
     return this.stretches.get(this.kindOfImage);
   }
 
+  // Go to a group by hand: what does not depend on it makes way for the difference.
   show(integration, group) {
+    this.stopBlinking();
+    if (group !== this.group && !["difference", "pair"].includes(this.kind)) {
+      this.kind = "difference";
+      this.emit("kind");
+    }
+    this.#show(integration, group);
+  }
+
+  #show(integration, group) {
     const within = (value, size) => Math.min(size - 1, Math.max(0, value));
     const [i, g] = [within(integration, this.info.nints), within(group, this.info.ngroups)];
-    const hasMoved = i !== this.integration || g !== this.group;
     this.integration = i;
     this.group = g;
-    if (hasMoved) this.emit("entries");
+    this.emit("entries");
     this.emit("image");
+  }
+
+  // The look outlives the exposure and the page.
+  keepLook() {
+    const { map, inverted, flagsOn, opacity, mask, pixelFlags } = this.look;
+    const stretches = Object.fromEntries([...this.stretches].map(([kind, { shape, k }]) => [kind, { shape, k }]));
+    const kept = { map, inverted, flagsOn, opacity, mask, pixelFlags, stretches: { ...this.look.stretches, ...stretches } };
+    this.storage.setItem(LOOK, JSON.stringify(kept));
+  }
+
+  // The stretch that a kind of image had on this page before, or has at first.
+  keptStretch(kind) {
+    const first = kind === "evidence" ? { shape: "linear", k: 8 } : { shape: "linear", k: 5 };
+    return { contrast: 1, bias: 0.5, ...first, ...this.look.stretches?.[kind] };
   }
 
   point(position) {
@@ -508,8 +697,10 @@ export class Store extends EventTarget {
   async #open(number) {
     const next = await this.server.getJson(`exposures/${number}`);
     this.info = { ...next, groups: next.ngroupsOfRamp ?? next.ngroups };
-    [this.shelved, this.dropped, this.selected, this.override] = [null, null, null, null];
-    this.stretches.clear();
+    [this.shelved, this.dropped, this.selected, this.override, this.pinned] = [null, null, null, null, null];
+    this.stopBlinking();
+    for (const stretch of this.stretches.values()) stretch.isStale = true;
+    if (this.kind !== "evidence") this.kind = "difference";
     this.look.enabled = new Set(Object.keys(next.flags));
     this.integration = 0;
     this.group = next.isRamp && next.ngroups > 1 ? 1 : 0;

@@ -1,7 +1,8 @@
 // @ts-check
 // From the codes of a frame to colours. Pure functions.
 
-// Control points of the colour maps: [position, red, green, blue].
+// Control points of the colour maps: [position, red, green, blue]. Viridis and magma are those of
+// Matplotlib (CC0), diverging that of ColorBrewer (RdBu).
 const MAPS = {
   grey: [[0, 0, 0, 0], [1, 255, 255, 255]],
   viridis: [
@@ -9,7 +10,14 @@ const MAPS = {
     [0.5, 33, 144, 141], [0.63, 39, 173, 129], [0.75, 92, 200, 99], [0.88, 170, 220, 50],
     [1, 253, 231, 37],
   ],
-  heat: [[0, 0, 0, 0], [0.35, 120, 20, 60], [0.65, 230, 90, 30], [0.87, 250, 200, 90], [1, 255, 255, 240]],
+  magma: [
+    [0, 0, 0, 4], [0.13, 28, 16, 68], [0.25, 79, 18, 123], [0.38, 129, 37, 129], [0.5, 181, 54, 122],
+    [0.63, 229, 80, 100], [0.75, 251, 135, 97], [0.88, 254, 194, 135], [1, 252, 253, 191],
+  ],
+  diverging: [
+    [0, 5, 48, 97], [0.13, 33, 102, 172], [0.25, 67, 147, 195], [0.38, 146, 197, 222], [0.5, 247, 247, 247],
+    [0.63, 244, 165, 130], [0.75, 214, 96, 77], [0.88, 178, 24, 43], [1, 103, 0, 31],
+  ],
 };
 
 export const COLOUR_MAPS = Object.keys(MAPS);
@@ -49,10 +57,23 @@ export function limits(stretch) {
   return [stretch.reference.median - reach, stretch.reference.median + reach];
 }
 
-// Where a value lies between the limits, 0 to 1.
-export function scaled(value, low, high, shape) {
-  const t = Math.min(1, Math.max(0, (value - low) / (high - low || 1)));
-  return shape === "asinh" ? Math.asinh(10 * t) / Math.asinh(10) : t;
+// How values go over into colours, 0 to 1 in both; DS9's formulas for log and asinh.
+const SHAPES = {
+  linear: (t) => t,
+  sqrt: (t) => Math.sqrt(t),
+  log: (t) => Math.log10(1000 * t + 1) / Math.log10(1001),
+  asinh: (t) => Math.asinh(10 * t) / Math.asinh(10),
+};
+
+export const STRETCHES = Object.keys(SHAPES);
+
+const within = (t) => Math.min(1, Math.max(0, t));
+
+// Where a value lies in the colours, 0 to 1: between the limits, with the contrast and the bias that
+// the right mouse button sets.
+export function scaled(value, low, high, { shape = "linear", contrast = 1, bias = 0.5 } = {}) {
+  const t = SHAPES[shape](within((value - low) / (high - low || 1)));
+  return within((t - bias) * contrast + 0.5);
 }
 
 // A colour for every code of a frame.
@@ -61,7 +82,7 @@ export function codeColours(frame, stretch, table) {
   const [low, high] = limits(stretch);
   colours[0] = BLANK;
   for (let code = 1; code < 65536; code += 1) {
-    colours[code] = table[Math.round(255 * scaled(decode(code, frame), low, high, stretch.shape))];
+    colours[code] = table[Math.round(255 * scaled(decode(code, frame), low, high, stretch))];
   }
   return colours;
 }

@@ -66,6 +66,13 @@ export class Canvas {
     this.setLayer("flags", shown, (i) => byBit.find(([bit]) => (flags.flags[i] & bit) !== 0)[1]);
   }
 
+  // Pixels that have any flag for all of the exposure.
+  setPixelFlags(flags, opacity) {
+    const colour = pack(flagColour(this.flagColours, "DO_NOT_USE"), opacity);
+    const other = pack(flagColour(this.flagColours, ""), opacity);
+    this.setLayer("pixel flags", flags?.flagged ?? null, (i) => (flags.flags[i] & 1 ? colour : other));
+  }
+
   setMask(indices) {
     const colour = pack(this.maskColour, 0.45);
     this.setLayer("mask", indices, () => colour);
@@ -100,7 +107,7 @@ export class Canvas {
       canvas.height = height;
     }
     context.setTransform(1, 0, 0, 1, 0, 0);
-    context.fillStyle = "#15171a";
+    context.fillStyle = window.getComputedStyle(canvas.parentElement).backgroundColor;
     context.fillRect(0, 0, width, height);
     if (!this.frame) return;
     this.paintNative();

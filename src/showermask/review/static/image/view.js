@@ -3,8 +3,9 @@
 
 import { Frames } from "../frames.js";
 import {
-  centreOn, contains, fitView, isInPolygon, moveTo, panBy, resizeA, resizeB, rotateTo, simplified, tidy, toImage, zoomAt,
+  boxView, contains, fitView, isInPolygon, moveTo, panBy, resizeA, resizeB, rotateTo, simplified, tidy, toImage, zoomAt,
 } from "../geometry.js";
+import { kindOf, viewKey } from "../kinds.js";
 import { ellipseOf } from "../store.js";
 import { Canvas } from "./canvas.js";
 import { Overlay } from "./overlay.js";
@@ -12,6 +13,7 @@ import { Overlay } from "./overlay.js";
 const CLICK_SLACK = 4; // screen pixels that a click may wander
 const LASSO_SLACK = 1.5; // screen pixels by which the corners of a lasso may miss the line that was drawn
 const LASSO_GAP = 15; // screen pixels between its ends that count as closed
+const FIELD = 4; // sizes of an entry that are shown around it
 const DRAGGED = { move: ["x", "y"], a: ["a"], b: ["b"], rotate: ["theta"] }; // what each drag changes
 const RESIZED = { a: resizeA, b: resizeB, rotate: rotateTo };
 
@@ -44,7 +46,9 @@ export class ImageView {
     this.overlay = new Overlay(overlay);
     this.frames = null;
     this.flags = null; // of the image on show
+    this.pixelFlags = null; // of the exposure
     this.view = null;
+    this.viewSize = [0, 0];
     this.isDragging = false;
     this.isPlaced = false; // whether the view has been chosen by the person
     this.maskRequest = 0;
@@ -59,24 +63,30 @@ export class ImageView {
       this.#describe();
       this.#drawEntries();
       this.#drawMask();
+      if (store.view.kind !== "difference") this.#drawImage(); // it may be that of another entry
     });
     store.on("shape", () => this.#drawDragged());
-    store.on("look", (what) => (what === "mask" ? this.#drawMask() : this.#applyLook()));
-    store.on("goto", (entry) => this.#centre(entry));
+    store.on("kind image", () => this.#describe());
+    store.on("look", (what) => {
+      if (what === "mask") this.#drawMask();
+      else this.#applyLook();
+      this.viewport.classList.toggle("unmarked", !store.look.marks);
+    });
+    store.on("goto", (entry) => this.#enlarge(entry));
     store.on("lasso", () => viewport.classList.toggle("lassoing", store.isLasso));
     viewport.addEventListener("pointerdown", (event) => this.#onPointerDown(event));
+    viewport.addEventListener("contextmenu", (event) => event.preventDefault());
     viewport.addEventListener("wheel", (event) => this.#onWheel(event), { passive: false });
     viewport.addEventListener("pointermove", (event) => {
       if (this.view) store.point(toImage(this.view, ...this.#at(event)));
     });
     const buttons = { "zoom-in": () => this.zoom(1.4), "zoom-out": () => this.zoom(1 / 1.4), "zoom-fit": () => this.refit() };
     for (const [id, action] of Object.entries(buttons)) viewport.querySelector(`#${id}`).addEventListener("click", action);
-    let size = [viewport.clientWidth, viewport.clientHeight];
     new ResizeObserver(() => {
-      const before = size;
-      size = [viewport.clientWidth, viewport.clientHeight];
-      if (!store.info) return;
-      if (this.isPlaced) this.setView(panBy(this.view, (size[0] - before[0]) / 2, (size[1] - before[1]) / 2));
+      if (!store.info || !this.view) return;
+      const [width, height] = this.#size;
+      const [w, h] = this.viewSize;
+      if (this.isPlaced) this.setView(panBy(this.view, (width - w) / 2, (height - h) / 2));
       else this.fit();
     }).observe(viewport);
   }
@@ -89,6 +99,7 @@ export class ImageView {
 
   setView(view) {
     this.view = view;
+    this.viewSize = this.#size; // of the viewport that it was made for
     this.overlay.setView(view);
     this.#drawHandles();
     this.#paint();
@@ -111,15 +122,12 @@ export class ImageView {
     this.setView(zoomAt(this.view, factor, width / 2, height / 2));
   }
 
-  // Bring an entry that is off the screen into its middle.
-  #centre(entry) {
+  // Show an entry in the middle, with several times its size around it.
+  #enlarge(entry) {
     const { x, y, width, height } = this.store.boxOf(entry);
-    const [cx, cy] = [x + width / 2, y + height / 2];
-    const [left, top] = toImage(this.view, 0, 0);
-    const [right, bottom] = toImage(this.view, ...this.#size);
-    const isOnScreen = cx > left && cx < right && cy < top && cy > bottom;
-    const [w, h] = this.#size;
-    if (!isOnScreen) this.setView(centreOn(this.view, cx, cy, w, h));
+    const size = entry.a === undefined ? Math.max(width, height) : 2 * Math.max(entry.a, entry.b);
+    this.isPlaced = true;
+    this.setView(boxView(this.store.info.ny, x + width / 2, y + height / 2, FIELD * Math.max(size, 4), ...this.#size));
   }
 
   #paint() {
@@ -130,46 +138,81 @@ export class ImageView {
 
   #open() {
     this.frames = new Frames(this.store.info, this.fetchers);
+    this.pixelFlags = null;
     this.canvas.setColours(this.store.info.flagColours, this.store.info.maskColour);
     this.refit();
   }
 
   #describe() {
-    const { info, group } = this.store;
-    const ramp = group > 0 ? `group ${group} − group ${group - 1}` : "group 0 as it is";
-    this.what.textContent = `${info.isRamp ? ramp : info.product}${info.isRaw ? ", raw" : ""}`;
+    const { info, view, integration, pinned } = this.store;
+    const kind = kindOf(view.kind);
+    const where = info.nints > 1 ? `, integration ${integration}` : "";
+    const mark = pinned && view.kind !== "pair" ? `, group ${pinned.group} pinned` : "";
+    this.what.textContent = `${kind.key}: ${kind.describe(view, info)}${info.isRaw ? ", raw" : ""}${where}${mark}`;
   }
 
   async #drawImage() {
-    const { store, viewport } = this;
-    const { info, integration, group } = store;
-    const { frames } = this;
-    const wanted = `${info.number}/${integration}/${group}`;
-    frames.wanted = `${integration}/${group}`;
+    const { store, viewport, frames } = this;
+    const { view, info } = store;
+    const { revision } = store.state;
+    const wanted = `${info.number}/${view.integration}/${view.group}${view.kind === "difference" ? "" : ` ${viewKey(view, revision)}`}`;
+    if (frames.wanted === wanted) return; // shown, or on its way
+    frames.wanted = wanted;
     const isCurrent = () => this.frames === frames && viewport.dataset.wanted === wanted;
     viewport.dataset.wanted = wanted;
     const isShown = await store.attempt(async () => {
       const started = performance.now();
-      const [image, flags] = await Promise.all([frames.image(integration, group), frames.flags(integration, group)]);
-      if (!isCurrent()) return true;
-      if (!store.stretch) {
-        const reference = { median: image.median, mad: image.mad };
-        store.stretches.set(store.kindOfImage, { shape: "linear", k: 5, isFixed: false, reference });
+      const isGroup = view.kind === "difference";
+      if (view.kind === "evidence" && !frames.has(view)) {
+        const part = await frames.imageAround(view);
+        if (!isCurrent()) return true;
+        this.#setImage(part, null);
+        viewport.dataset.part = wanted;
+        viewport.dataset.took = (performance.now() - started).toFixed(1);
       }
-      this.canvas.setImage(image, info.nx, info.ny);
-      this.flags = flags;
-      store.emit("look");
+      const [image, flags, pixelFlags] = await Promise.all([
+        frames.image(view, revision),
+        isGroup ? frames.flags(view.integration, view.group) : null,
+        store.look.pixelFlags ? frames.pixelFlags() : null,
+      ]);
+      if (!isCurrent()) return true;
+      this.pixelFlags = pixelFlags;
+      this.#setImage(image, flags);
+      if (viewport.dataset.part !== wanted) viewport.dataset.took = (performance.now() - started).toFixed(1);
       viewport.dataset.shown = wanted;
-      viewport.dataset.took = (performance.now() - started).toFixed(1);
-      frames.prefetch(integration, group);
+      frames.prefetch(wanted, this.#likely(view));
       return true;
     });
     if (!isShown && isCurrent()) {
+      frames.wanted = "";
       this.canvas.setImage(null); // rather a blank than another image under this one's name
       this.#paint();
     }
     this.#drawMask();
     store.emit("pointer");
+  }
+
+  #setImage(image, flags) {
+    const { store } = this;
+    const reference = { median: image.median, mad: image.mad };
+    const { stretch, kindOfImage } = store;
+    if (!stretch) store.stretches.set(kindOfImage, { ...store.keptStretch(kindOfImage), isFixed: false, reference });
+    else if (stretch.isStale) Object.assign(stretch, { reference, isStale: false });
+    this.canvas.setImage(image, store.info.nx, store.info.ny);
+    this.flags = flags;
+    store.emit("look");
+  }
+
+  // The views that are likely to be asked for next: the next candidate, the groups beside.
+  #likely(view) {
+    const { store, frames } = this;
+    const near = frames.near(view.integration, view.group);
+    if (view.kind !== "evidence") return near;
+    const { candidates } = store;
+    const at = candidates.findIndex((entry) => entry.id === view.entry.id);
+    const next = candidates.length > 1 || at < 0 ? candidates[(at + 1) % candidates.length] : null;
+    const ahead = next && next.section !== "pixels" ? [{ ...view, entry: next, integration: next.integration }] : [];
+    return [...ahead, { kind: "difference", integration: view.integration, group: view.group }];
   }
 
   #applyLook() {
@@ -178,6 +221,7 @@ export class ImageView {
     const { look, info } = store;
     this.canvas.setStretch(store.stretch, look.map, look.inverted);
     this.canvas.setFlags(this.flags, look.enabled, info.flags, look.flagsOn ? look.opacity : 0);
+    this.canvas.setPixelFlags(look.pixelFlags ? this.pixelFlags : null, look.opacity);
     this.#paint();
   }
 
@@ -253,10 +297,14 @@ export class ImageView {
 
   #onPointerDown(event) {
     const { store, viewport } = this;
-    if (event.button > 1 || !store.info || this.isDragging || event.target.closest(".zoom, #notice")) return;
+    if (event.button > 2 || !store.info || this.isDragging || event.target.closest(".zoom, #notice")) return;
     viewport.focus({ preventScroll: true });
     if (store.isLasso && event.button === 0) {
       this.#lasso(event);
+      return;
+    }
+    if (event.button === 2) {
+      this.#restretch(event);
       return;
     }
     const [x, y] = toImage(this.view, ...this.#at(event));
@@ -293,6 +341,23 @@ export class ImageView {
         store.override = null;
         store.emit("entries");
       },
+    });
+  }
+
+  // Change bias (sideways) and contrast (up and down) as DS9 does.
+  #restretch(event) {
+    const { store } = this;
+    const { stretch } = store;
+    if (!stretch) return;
+    const [width, height] = this.#size;
+    this.#track(event, {
+      move: ([mx, my]) => {
+        stretch.bias = mx / width;
+        stretch.contrast = 10 ** (2 * (my / height - 0.5));
+        store.emit("look");
+      },
+      up: () => {},
+      cancel: () => {},
     });
   }
 

@@ -8,6 +8,16 @@ const PROGRESS = {
   broken: () => "region file not valid",
 };
 
+const THEME = "showermask theme";
+const LONGEST = 34; // characters
+
+// A name without its middle, where it is long: exposures differ at both ends.
+export function shortened(name) {
+  if (name.length <= LONGEST) return name;
+  const kept = LONGEST - 1;
+  return `${name.slice(0, Math.ceil(kept / 2))}…${name.slice(-Math.floor(kept / 2))}`;
+}
+
 export class Header {
   constructor(store, $) {
     this.store = store;
@@ -28,6 +38,8 @@ export class Header {
     $("integration").addEventListener("input", (event) => store.show(Number(event.target.value), store.group));
     $("group").addEventListener("input", (event) => store.show(store.integration, Number(event.target.value)));
     $("exposures").addEventListener("change", (event) => store.open(Number(event.target.value)));
+    $("theme").addEventListener("click", () => this.#setTheme(document.documentElement.dataset.theme === "light" ? "dark" : "light"));
+    this.#setTheme(store.storage.getItem(THEME) ?? "dark");
     store.on("exposures", () => this.#list());
     store.on("exposure", () => this.#open());
     store.on("entries", () => this.#draw());
@@ -39,6 +51,17 @@ export class Header {
     return this.store.save(this.$("reviewer").value, options);
   }
 
+  saveAll() {
+    return this.store.saveAll(this.$("reviewer").value);
+  }
+
+  #setTheme(theme) {
+    document.documentElement.dataset.theme = theme;
+    this.store.storage.setItem(THEME, theme);
+    this.$("theme").textContent = theme === "light" ? "☾" : "☀";
+    this.store.emit("look");
+  }
+
   async #apply() {
     this.$("apply").disabled = true;
     await this.store.apply();
@@ -48,7 +71,7 @@ export class Header {
   #list() {
     const { $, store } = this;
     $("exposures").replaceChildren(...store.exposures.map((row, number) =>
-      new Option(`${row.isUnsaved ? "• " : ""}${row.file} — ${PROGRESS[row.state](row)}`, String(number))));
+      new Option(`${row.isUnsaved ? "• " : ""}${shortened(row.file)} — ${PROGRESS[row.state](row)}`, String(number))));
     if (store.info) $("exposures").value = store.info.number;
   }
 

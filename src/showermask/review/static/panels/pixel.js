@@ -1,6 +1,8 @@
 // @ts-check
 // The pixel under the cursor: value, flags, ramp.
 
+import { kindOf } from "../kinds.js";
+import { decode } from "../stretch.js";
 import { drawRamp, flagNames } from "./ramp.js";
 
 const DELAY = 40; // ms
@@ -34,16 +36,21 @@ export class PixelPanel {
 
   #draw(ramp, x, y) {
     const { $ } = this;
-    const { info, group } = this.store;
+    const { info, group, view } = this.store;
     const at = info.isRamp ? group : 0;
     const now = ramp.values[at];
     const before = at > 0 ? ramp.values[at - 1] : 0;
-    const value = now === null || before === null ? "NaN" : Number((now - before).toPrecision(6)).toString();
-    $("pixel-where").textContent = `x ${x}, y ${y}: ${value}`;
+    const { frame } = this.image.canvas;
+    let value = now === null || before === null ? NaN : now - before;
+    if (view.kind !== "difference" && frame) value = decode(frame.codes[y * info.nx + x], frame);
+    const text = Number.isNaN(value) ? "NaN" : Number(value.toPrecision(view.kind === "difference" ? 6 : 3)).toString();
+    $("pixel-where").textContent = `x ${x}, y ${y}: ${text} ${kindOf(view.kind).unit(info)}`;
     const names = flagNames(ramp.flags[at], info.flags);
     const always = flagNames(ramp.pixelFlags, info.pixelFlags).map((name) => `${name} (pixel)`);
     $("pixel-flags").textContent = [...names, ...always].join(", ") || "no flags";
     $("pixel-flags").title = $("pixel-flags").textContent;
-    drawRamp($("ramp"), ramp, at, info.flags);
+    if (!$("ramp").clientWidth) return; // the panel is folded
+    const units = info.isRamp ? { xLabel: "group", yLabel: "DN" } : { xLabel: "sample", yLabel: "DN/s" };
+    drawRamp($("ramp"), ramp, at, info.flags, units);
   }
 }

@@ -1,0 +1,109 @@
+// @ts-check
+// The light curve of the current entry.
+
+import { entryRequest } from "../kinds.js";
+import { Plot, rangeOf } from "../plot.js";
+
+const DELAY = 30; // ms
+
+export class EvidencePanel {
+  constructor(store, $) {
+    this.store = store;
+    this.$ = $;
+    this.timer = null;
+    this.asked = ""; // the entry whose light curve is on show or on its way
+    this.curve = null;
+    this.kept = new Map();
+    const fits = { "fit-group": "group", "fit-last": "last_group", "fit-ellipse": "ellipse" };
+    for (const [id, what] of Object.entries(fits)) $(id).addEventListener("click", () => store.fit(what));
+    store.on("entries", () => this.#ask());
+    store.on("exposure", () => this.kept.clear());
+    new ResizeObserver(() => this.#draw()).observe($("curve"));
+    $("curve").addEventListener("click", (event) => this.#onClick(event));
+  }
+
+  #ask() {
+    const { $, store } = this;
+    const { current, info } = store;
+    const hasCurve = current && current.section !== "pixels" && info.product !== "rate";
+    for (const id of ["fit-group", "fit-last"]) $(id).disabled = !hasCurve || !info.isRamp;
+    $("fit-ellipse").disabled = !hasCurve || current.section !== "showers";
+    const request = hasCurve ? entryRequest(current) : null;
+    const key = request ? `${info.number} ${JSON.stringify(request)}` : "";
+    if (key === this.asked) {
+      this.#draw();
+      return;
+    }
+    this.asked = key;
+    clearTimeout(this.timer);
+    if (!request) {
+      this.#take(null, "");
+      return;
+    }
+    if (this.kept.has(key)) {
+      this.#take(this.kept.get(key), "");
+      return;
+    }
+    // The image comes first.
+    this.timer = setTimeout(async () => {
+      const answer = await store.server.postJson(`exposures/${info.number}/curve`, request).then(
+        (curve) => ({ curve, words: "" }),
+        (error) => ({ curve: null, words: error.message }),
+      );
+      if (answer.curve) this.kept.set(key, answer.curve);
+      if (key === this.asked) this.#take(answer.curve, answer.words);
+    }, DELAY);
+  }
+
+  #take(curve, words) {
+    this.curve = curve;
+    this.$("curve-words").textContent = words || (curve ? "" : "of the shower that is selected");
+    this.#draw();
+  }
+
+  #draw() {
+    const { $, store, curve } = this;
+    const svg = $("curve");
+    if (!curve || !svg.clientWidth) {
+      svg.replaceChildren();
+      return;
+    }
+    const { axis, first, step, unit, values, errors, model, others } = curve;
+    const at = (i) => i + first;
+    const known = values.flatMap((value, i) => (value === null ? [] : [value - errors[i], value + errors[i]]));
+    const time = step ? `, ${step.toPrecision(3)} s each` : "";
+    const plot = new Plot(svg, {
+      x: [at(0) - 0.5, at(values.length - 1) + 0.5],
+      y: rangeOf([...known, ...(model ?? [])]),
+      xLabel: `${axis}${time}`,
+      yLabel: unit,
+    });
+    const entry = store.current;
+    if (axis === "group" && entry) plot.shade((entry.group ?? 0) - 0.5, store.lastGroup(entry) + 0.5, "masked groups");
+    plot.upright(axis === "group" ? store.group : store.integration, "now");
+    const clipped = (value) => (value === null ? null : Math.min(plot.y1, Math.max(plot.y0, value)));
+    for (const other of others) plot.line(other.values.map((value, i) => [at(i), clipped(value)]), "other");
+    if (model) plot.line(model.map((value, i) => [at(i), value]), "model");
+    values.forEach((value, i) => {
+      if (value === null) return;
+      const seconds = step ? ` (${(at(i) * step).toFixed(1)} s)` : "";
+      plot.point(at(i), value, {
+        error: errors[i],
+        title: `${axis} ${at(i)}${seconds}: ${value.toPrecision(3)} ± ${errors[i].toPrecision(2)} ${unit}`,
+      });
+    });
+    plot.show();
+    this.plot = plot;
+  }
+
+  // A click goes to the group.
+  #onClick(event) {
+    const { plot, curve, store } = this;
+    if (!curve || !plot) return;
+    const box = this.$("curve").getBoundingClientRect();
+    const part = (event.clientX - box.left - plot.x(plot.x0)) / (plot.x(plot.x1) - plot.x(plot.x0));
+    const place = Math.round(plot.x0 + part * (plot.x1 - plot.x0));
+    if (curve.axis === "group") store.show(store.integration, place);
+    else store.show(place, store.group);
+  }
+}
