@@ -231,6 +231,15 @@ class TestMatching:
         ):
             assert expected in text
 
+    def test_drafts_are_named(self):
+        """What a review has not saved is not applied, and said."""
+        touch("x_jump.fits")
+        reviewed("x", EARLY)
+        for name in (".x_showers.draft.yaml", ".y_showers.draft.yaml"):
+            (Path("regions") / name).write_text("showers: []\n")
+        text = "\n".join(found().describe())
+        assert "unsaved drafts of reviews, not applied (2):\n  regions/.x_showers.draft" in text
+
     def test_outputs_are_not_data(self):
         """Neither the output of this batch nor that of another one is looked into."""
         touch("x_uncal.fits", "out/x_jump.fits", "old/x_jump.fits", ".hidden/x_jump.fits")

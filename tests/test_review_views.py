@@ -67,12 +67,17 @@ class TestImages:
             expected = evidence(jump, GLOW, smoothing=smoothing)
             np.testing.assert_allclose(image, expected, atol=0.1, rtol=0.01)
 
-    def test_around_the_entry_first(self, client):
-        """The part on show comes first; the rest is not known yet."""
+    def test_around_the_entry_first(self, client, jump):
+        """The part on show comes first, with its place."""
         small = replace(GLOW, x=20.0, y=20.0, a=4.0, b=4.0)
-        image = decoded(ask(client, "view", small, kind="evidence", around=True))
-        assert np.isfinite(image[:60, :60]).all()
-        assert np.isnan(image[70:, 70:]).all()
+        answer = ask(client, "part", small)
+        shape = tuple(map(int, answer.headers["X-Shape"].split()))
+        left, top = map(int, answer.headers["X-At"].split())
+        assert (left, top) == (0, 0)
+        assert min(shape) >= 4 * 8
+        part = decoded(answer, shape)
+        whole = evidence(jump, small)[: shape[0], : shape[1]]
+        assert np.corrcoef(part.ravel(), whole.ravel())[0, 1] > 0.95
 
     def test_of_groups(self, client, builder):
         """One group less another, and the mean of those of the entry."""

@@ -18,7 +18,13 @@ from showermask.exposure.product import describe_file
 from showermask.masking.refusals import more_problems
 from showermask.messages import printable
 from showermask.regionfile.content import SECTIONS, RegionFile
-from showermask.regionfile.lookup import REGION_SUFFIX, real_path, walk
+from showermask.regionfile.lookup import (
+    DRAFT_SUFFIX,
+    REGION_SUFFIX,
+    draft_path_for,
+    real_path,
+    walk,
+)
 from showermask.regionfile.reader import (
     EXTENSIONS,
     MAX_SIZE,
@@ -73,6 +79,8 @@ class Matches:
     without_regions: list[str] = field(default_factory=list)
     #: Region files with showers that nobody has decided on, and how many.
     candidates: dict[Path, int] = field(default_factory=dict)
+    #: What a review of them has not saved yet.
+    drafts: list[Path] = field(default_factory=list)
     #: What was found more than once, in a sentence each.
     duplicates: list[str] = field(default_factory=list)
     #: Files among the region files that are none.
@@ -95,6 +103,7 @@ class Matches:
             "region files with candidates, which are not applied",
             (f"{path} ({count})" for path, count in self.candidates.items()),
         )
+        yield from _listed("unsaved drafts of reviews, not applied", map(str, self.drafts))
         yield from _listed("found more than once", self.duplicates)
         yield from _listed("not region files, left out", map(str, self.ignored))
         yield from _listed("folders that can't be looked into", self.closed)
@@ -182,7 +191,9 @@ def _check_exist(region_folder: Path, data: Sequence[Path]) -> None:
 def _read_all(region_folder: Path, matches: Matches) -> dict[str, list[RegionFile]]:
     """Read the region files, by exposure; one that is not valid fails its exposure."""
     found: dict[str, list[RegionFile]] = defaultdict(list)
-    for path in _files(region_folder, _is_region_name, matches):
+    paths = list(_files(region_folder, _is_region_name, matches))
+    matches.drafts = _find_drafts(region_folder, paths)
+    for path in paths:
         root = product_root(f"{path.stem.removesuffix(REGION_SUFFIX)}.fits")
         try:
             region_file = read_regions(path)
@@ -206,6 +217,15 @@ def _read_all(region_folder: Path, matches: Matches) -> dict[str, list[RegionFil
             "or .asdf"
         )
     return found
+
+
+def _find_drafts(region_folder: Path, paths: Sequence[Path]) -> list[Path]:
+    """Return the unsaved drafts beside region files."""
+    if not region_folder.is_dir():
+        draft = draft_path_for(region_folder)
+        return [draft] if draft.exists() else []
+    folders = {region_folder, *(path.parent for path in paths)}
+    return sorted(draft for folder in folders for draft in folder.glob(f".*{DRAFT_SUFFIX}"))
 
 
 def _find_products(

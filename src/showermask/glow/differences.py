@@ -13,8 +13,8 @@ from showermask.regionfile.entry import Box, grow_box
 
 __all__ = [
     "NEVER_GOOD",
-    "SHOWER_OPENING",
     "Images",
+    "large_areas",
     "level_and_noise",
     "medians",
     "read_differences",
@@ -23,7 +23,7 @@ __all__ = [
 #: Of a pixel: DO_NOT_USE, and REFERENCE_PIXEL, which sees no light.
 NEVER_GOOD = np.uint32(DO_NOT_USE | 1 << 31)
 #: Flagged areas that hold a square of so many pixels are showers themselves, not jumps.
-SHOWER_OPENING = 5
+_OPENING = 5
 
 
 class Images(Protocol):
@@ -95,9 +95,27 @@ def _small(flags: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Return the jumps of a difference, grown by a pixel, without areas as large as showers."""
     if not flags.any():
         return flags
-    large = binary_opening(flags, np.ones((SHOWER_OPENING, SHOWER_OPENING), bool))
-    grown: NDArray[np.bool_] = binary_dilation(flags & ~large, np.ones((3, 3), bool))
+    grown: NDArray[np.bool_] = binary_dilation(flags & ~large_areas(flags), np.ones((3, 3), bool))
     return grown
+
+
+def large_areas(flags: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return the parts of flagged areas that are as large as showers.
+
+    Parameters
+    ----------
+    flags : `numpy.ndarray`
+        ``(rows, columns)`` bool.
+
+    Returns
+    -------
+    `numpy.ndarray`
+        ``(rows, columns)`` bool.
+    """
+    if np.count_nonzero(flags) < _OPENING**2:
+        return np.zeros_like(flags)
+    opened: NDArray[np.bool_] = binary_opening(flags, np.ones((_OPENING, _OPENING), bool))
+    return opened
 
 
 def level_and_noise(

@@ -12,10 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import solve_toeplitz
-from scipy.ndimage import binary_opening
 
 from showermask.exposure.dq import DO_NOT_USE, JUMP_DET, SATURATED
-from showermask.glow.differences import NEVER_GOOD, SHOWER_OPENING, Images
+from showermask.glow.differences import NEVER_GOOD, Images, large_areas
 from showermask.glow.light_curve import Aperture, LightCurve
 from showermask.regionfile.entry import Box
 
@@ -140,43 +139,45 @@ def combine(
         for i, group in enumerate(groups):
             ramps[i, here] = images.window(integration, group, strip)
             flags[i, here] = images.dq_window(integration, group, strip)
-        lost = _lost(flags[:, here], strip, area)
+        _accept_areas(flags[:, here], strip, area)
         first = slice(groups.start, groups.stop - 1)
-        combined[part], brightness[part] = _weighted(ramps[:, here], lost, template, first)
+        combined[part], brightness[part] = _weighted(
+            ramps[:, here], flags[:, here], template, first
+        )
         combined[part][(images.pixel_dq_window(strip) & NEVER_GOOD) > 0] = np.nan
     return combined, brightness
 
 
+def _accept_areas(flags: NDArray[np.uint8], box: Box, area: Aperture) -> None:
+    """Take back the jumps that fill a large area of the entry: they are its light, not hits."""
+    rows, columns = (
+        slice(max(a.start, b.start) - b.start, min(a.stop, b.stop) - b.start)
+        for a, b in zip(area.box, box, strict=True)
+    )
+    if rows.stop <= rows.start or columns.stop <= columns.start:
+        return
+    for group in flags[:, rows, columns]:
+        is_jump = (group & JUMP_DET) > 0
+        if is_jump.any():
+            group[large_areas(is_jump)] &= ~np.uint8(JUMP_DET)
+
+
 def _weighted(
-    ramps: NDArray[np.float32], lost: NDArray[np.bool_], template: Template, here: slice
+    ramps: NDArray[np.float32], flags: NDArray[np.uint8], template: Template, here: slice
 ) -> NDArray[np.float32]:
     """Return the combination of groups ``(ngroups, ny, nx)``, and their mean difference."""
     of_differences = np.stack([template.weights[here], template.rate_weights[here]])
     # A sum of weighted differences is a sum of weighted groups.
     of_groups = -np.diff(of_differences, prepend=0, append=0).astype(np.float32)
     sums: NDArray[np.float32] = np.tensordot(of_groups, ramps, axes=1)
-    lost[~template.used[here]] = False
-    some = lost.any(axis=0)
-    sums[:, some] = _with_gaps(np.diff(ramps[:, some], axis=0), ~lost[:, some], template, here)
+    is_flagged = (np.bitwise_or.reduce(flags) & (_UNUSABLE | JUMP_DET)) > 0
+    some = np.flatnonzero(is_flagged)
+    groups = ramps.reshape(len(ramps), -1).take(some, axis=1)
+    of_pixels = flags.reshape(len(flags), -1).take(some, axis=1)
+    is_bad = (of_pixels & _UNUSABLE) > 0
+    known = ~(is_bad[1:] | is_bad[:-1] | ((of_pixels[1:] & JUMP_DET) > 0))
+    sums[:, is_flagged] = _with_gaps(np.diff(groups, axis=0), known, template, here)
     return sums
-
-
-def _lost(flags: NDArray[np.uint8], box: Box, area: Aperture) -> NDArray[np.bool_]:
-    """Return the samples of the differences that can't be used, ``(ngroups - 1, ny, nx)``.
-
-    Jumps that fill a large area of the entry are its light, not hits.
-    """
-    is_bad = (flags & _UNUSABLE) > 0
-    is_jump = (flags[1:] & JUMP_DET) > 0
-    here = tuple(
-        slice(max(a.start, b.start) - b.start, min(a.stop, b.stop) - b.start)
-        for a, b in zip(area.box, box, strict=True)
-    )
-    if all(part.stop > part.start for part in here):
-        opening = np.ones((SHOWER_OPENING, SHOWER_OPENING), bool)
-        for jumps in filter(np.any, is_jump[:, *here]):
-            jumps[binary_opening(jumps, opening)] = False
-    return is_bad[1:] | is_bad[:-1] | is_jump
 
 
 def _with_gaps(

@@ -19,11 +19,13 @@ from showermask.files import is_file
 from showermask.regionfile.reader import EXTENSIONS, read_regions
 
 __all__ = [
+    "DRAFT_SUFFIX",
     "MANIFEST_NAME",
     "REGIONS_VARIABLE",
     "REGION_SUFFIX",
     "RegionLookup",
     "WorkItem",
+    "draft_path_for",
     "find_work",
     "real_path",
     "walk",
@@ -37,6 +39,15 @@ REGION_SUFFIX = "_showers"
 
 #: Name of the record of a batch, by which its output directory is known.
 MANIFEST_NAME = "manifest.ecsv"
+
+
+#: Ends the names of hidden files beside region files, in which a review keeps what is unsaved.
+DRAFT_SUFFIX = ".draft.yaml"
+
+
+def draft_path_for(region_path: Path) -> Path:
+    """Return where a review keeps the unsaved entries of a region file."""
+    return region_path.with_name(f".{region_path.stem}{DRAFT_SUFFIX}")
 
 
 def walk(

@@ -114,6 +114,7 @@ def _api_routes(api: Api, views: Views, token: str) -> list[Route]:
         ("POST", f"{one}/mask/{image}", api.mask),
         ("POST", f"{one}/effect", api.effect),
         ("POST", f"{one}/view", views.image),
+        ("POST", f"{one}/part", views.part),
         ("POST", f"{one}/curve", views.curve),
         ("POST", f"{one}/fit", views.fit),
         ("POST", f"{one}/witnesses", views.witnesses),
@@ -122,7 +123,7 @@ def _api_routes(api: Api, views: Views, token: str) -> list[Route]:
         ("POST", f"{one}/save", api.save),
         ("POST", f"{one}/apply", api.apply),
     ]
-    images = {api.frame, api.dq, api.pixel_dq, api.mask, views.image}
+    images = {api.frame, api.dq, api.pixel_dq, api.mask, views.image, views.part}
     few, many = asyncio.Semaphore(_IMAGES_AT_ONCE), asyncio.Semaphore(_OTHERS_AT_ONCE)
     return [
         Route(

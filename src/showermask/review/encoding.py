@@ -84,11 +84,14 @@ def _statistics(values: NDArray[np.float32]) -> tuple[float, float]:
     return median, mad or 1.0
 
 
-def packed_response(image: EncodedImage, shape: tuple[int, ...] = ()) -> Response:
-    """Return the answer that holds an image; with its shape, where the page can't know it."""
+def packed_response(
+    image: EncodedImage, *, shape: tuple[int, ...] = (), at: tuple[int, ...] = ()
+) -> Response:
+    """Return the answer that holds an image; with its shape and place where it is only a part."""
     headers = {"X-Median": repr(image.median), "X-Mad": repr(image.mad)}
-    if shape:
-        headers["X-Shape"] = " ".join(map(str, shape))
+    for name, numbers in (("X-Shape", shape), ("X-At", at)):
+        if numbers:
+            headers[name] = " ".join(map(str, numbers))
     return bytes_response(image.data, headers)
 
 

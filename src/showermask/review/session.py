@@ -18,6 +18,7 @@ from showermask.files import FileLock, atomic_write, sha256_of
 from showermask.masking.refusals import check_entry
 from showermask.regionfile.content import RegionFile
 from showermask.regionfile.entry import Entry, Status
+from showermask.regionfile.lookup import draft_path_for
 from showermask.regionfile.reader import MAX_SIZE, read_regions
 from showermask.regionfile.shower import CORRECTED, PROPOSED
 from showermask.regionfile.writer import write_regions
@@ -69,7 +70,7 @@ class ReviewSession:
     @property
     def draft_path(self) -> Path:
         """The file of unsaved entries, a hidden one beside the region file."""
-        return self.path.with_name(f".{self.path.stem}.draft.yaml")
+        return draft_path_for(self.path)
 
     @property
     def is_dirty(self) -> bool:

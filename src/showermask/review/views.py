@@ -31,7 +31,7 @@ __all__ = ["Views"]
 #: Evidence that is kept: light curves and fits, which are small.
 _KEPT = 64
 #: Half of the first image around an entry, in sizes of the entry, and its least margin in pixels.
-_AROUND, _LEAST_AROUND = 3.0, 40
+_AROUND, _LEAST_AROUND = 2.0, 40
 #: Light curves of other integrations that are drawn behind that of the entry.
 _OTHER_CURVES = 5
 
@@ -60,6 +60,16 @@ class Views:
             kinds = ", ".join(self._kinds)
             raise ShowermaskError(f"kind is {body.get('kind')!r}, expected one of {kinds}")
         return packed_response(encode_image(make(request)))
+
+    def part(self, body: Mapping[str, Any], number: int) -> Response:
+        """Return the evidence image around an entry, packed: it is there sooner than all of it."""
+        request = self._request(body, number)
+        evidence = self._evidence(request)
+        box = _box_around(request.need_entry, evidence.image_shape)
+        image = evidence.image(smoothing=_smoothing(request), box=box)
+        return packed_response(
+            encode_image(image), shape=image.shape, at=(box[1].start, box[0].start)
+        )
 
     def curve(self, body: Mapping[str, Any], number: int) -> Response:
         """Return the light curve of an entry, and the glow that fits it, in DN/s."""
@@ -155,17 +165,8 @@ class Views:
         return evidence
 
     def _evidence_image(self, request: _Request) -> NDArray[np.float32]:
-        """Return the evidence image of an entry; at first around it only, if asked so."""
-        evidence = self._evidence(request)
-        smoothing = request.body.get("smoothing")
-        if smoothing is not None and not 0 <= float(smoothing) <= 4:
-            raise ShowermaskError(f"smoothing is {smoothing}, expected 0 to 4 pixels")
-        if not request.body.get("around"):
-            return evidence.image(smoothing=smoothing)
-        box = _box_around(request.need_entry, evidence.image_shape)
-        image = np.full(evidence.image_shape, np.nan, np.float32)
-        image[box] = evidence.image(smoothing=smoothing, box=box)
-        return image
+        """Return the evidence image of an entry."""
+        return self._evidence(request).image(smoothing=_smoothing(request))
 
 
 #: Values that change the evidence for an entry.
@@ -197,6 +198,16 @@ class _Request:
         integration = int(self.body.get("integration", 0))
         self.reader.check_index(integration, 0)
         return integration
+
+
+def _smoothing(request: _Request) -> float | None:
+    """Return the smoothing that is asked for, None for what suits the entry."""
+    smoothing = request.body.get("smoothing")
+    if smoothing is None:
+        return None
+    if not 0 <= float(smoothing) <= 4:
+        raise ShowermaskError(f"smoothing is {smoothing}, expected 0 to 4 pixels")
+    return float(smoothing)
 
 
 def _pair(request: _Request) -> NDArray[np.float32]:

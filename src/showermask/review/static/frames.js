@@ -29,7 +29,7 @@ export class Frames {
 
   // The part of an evidence image around its entry: it is there sooner.
   imageAround(view) {
-    return this.fetchers.postFrame(this.#path("view"), { ...viewBody(view), around: true }, this.info);
+    return this.fetchers.postFrame(this.#path("part"), viewBody(view), this.info);
   }
 
   flags(integration, group) {

@@ -56,14 +56,26 @@ async function unpacked(answer, info) {
   const size = bytes.length / 2;
   const codes = new Uint16Array(size);
   for (let i = 0; i < size; i += 1) codes[i] = bytes[i] | (bytes[size + i] << 8);
+  const numbers = (name) => answer.headers.get(name)?.split(" ").map(Number);
+  const shape = numbers("X-Shape") ?? [info.ny, info.nx];
+  const at = numbers("X-At");
   return {
-    codes,
+    codes: at ? placed(codes, shape, at, info) : codes,
+    shape: at ? [info.ny, info.nx] : shape,
     median: Number(answer.headers.get("X-Median")),
     mad: Number(answer.headers.get("X-Mad")),
     codeScale: info.codeScale,
     linearMads: info.linearMads,
-    shape: answer.headers.get("X-Shape")?.split(" ").map(Number) ?? [info.ny, info.nx],
   };
+}
+
+// A part of an image in its place; the rest is not known.
+function placed(codes, [height, width], [left, top], { nx, ny }) {
+  const all = new Uint16Array(nx * ny);
+  for (let row = 0; row < height; row += 1) {
+    all.set(codes.subarray(row * width, (row + 1) * width), (top + row) * nx + left);
+  }
+  return all;
 }
 
 // Flags of a frame, and which pixels have any.
