@@ -1,7 +1,5 @@
 """The report: what its pictures show, and that it says what is not there."""
 
-import base64
-import io
 import re
 import shutil
 from dataclasses import replace
@@ -12,7 +10,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from matplotlib.image import imread
 from stdatamodels.jwst import datamodels
 
 from showermask import RegionFile, Shower, read_regions, write_regions
@@ -58,31 +55,26 @@ def at(cutout, name, x, y):
     return getattr(cutout, name)[y - rows.start, x - columns.start]
 
 
-def pixels(address):
-    """Return the pixels of a picture as RGB 0 … 255, first row at the bottom."""
-    data = base64.b64decode(address.removeprefix("data:image/png;base64,"))
-    return np.rint(imread(io.BytesIO(data), format="png")[::-1, :, :3] * 255).astype(int)
-
-
 class TestCutouts:
     """The arrays of the pictures."""
 
     def test_late_shower(self, glowing):
-        """The difference has the glow, the rate before too, the rate after has not."""
+        """The evidence has the glow, the rate before too, the rate after has not."""
         cutout = cutout_of(glowing, LATE, [LATE, IDLE])
-        step = 10.0 * 2.775
-        assert at(cutout, "difference", 28, 20) == pytest.approx(step + 100, rel=1e-3)
+        assert at(cutout, "evidence", 28, 20) > 5
+        assert abs(at(cutout, "evidence", 28, 30)) < 1
+        assert np.nanmax(cutout.curve.values) * 2.775 == pytest.approx(100, rel=0.05)
         assert at(cutout, "before", 28, 20) > 20
         assert at(cutout, "after", 28, 20) == pytest.approx(10, rel=1e-4)
         assert at(cutout, "before", 28, 30) == pytest.approx(10, rel=1e-4)
         assert at(cutout, "dq", 28, 20) == 5
         assert at(cutout, "dq", 28, 30) == 0
-        assert cutout.difference_title == "group 5 − group 4, DN"
+        assert cutout.evidence_title.startswith("evidence, smoothed 1")
 
     def test_idle_shower(self, glowing):
-        """The first difference there is; groups after the mask still make a rate."""
+        """A light curve that fades; groups after the mask still make a rate."""
         cutout = cutout_of(glowing, IDLE, [IDLE])
-        assert cutout.difference_title == "group 1 − group 0, DN"
+        assert cutout.curve.values[1] > cutout.curve.values[5] > 0
         counts = 100 * np.exp(-2.775 * np.arange(10) / 20)
         kept = counts[5:9] / 2.775  # differences 4 to 5 … 7 to 8, both groups unmasked
         assert at(cutout, "after", 9, 9) == pytest.approx(10 + kept.mean(), rel=1e-3)
@@ -129,7 +121,7 @@ class TestCutouts:
         cutout = cutout_of(glowing, edge, [edge])
         rows, columns = cutout.box
         assert (rows.start, columns.stop) == (0, 40)
-        assert cutout.difference.shape == (rows.stop, 40 - columns.start)
+        assert cutout.evidence.shape == (rows.stop, 40 - columns.start)
 
 
 class TestPictures:
@@ -138,13 +130,13 @@ class TestPictures:
     def test_first_row_at_the_bottom(self):
         """As in the frame; what has no value is grey."""
         image = np.array([[0.0, 1.0], [np.nan, 0.5]], np.float32)
-        drawn = pixels(draw_image(image, Scale(0.0, 1.0)))
+        drawn = draw_image(image, Scale(0.0, 1.0))[::-1].astype(int)
         assert tuple(drawn[1, 0]) == (140, 140, 140)
         assert drawn[0, 1, 0] > 240 > drawn[0, 0, 0]
 
     def test_flags(self):
         """The mask's bits together have their own colour, which goes before each alone."""
-        drawn = pixels(draw_flags(np.array([[0, 5, 7, 1, 4, 2, 2**20]], np.uint32)))[0]
+        drawn = draw_flags(np.array([[0, 5, 7, 1, 4, 2, 2**20]], np.uint32))[0]
         assert tuple(drawn[1]) == tuple(drawn[2])
         assert len({tuple(colour) for colour in drawn}) == 6
 
@@ -182,7 +174,7 @@ class TestPage:
         assert main(["report", "--one", str(glowing), f"{ROOT}_showers.yaml"]) == 0
         assert capsys.readouterr().out == f"{ROOT}_showers.html\n"
         page = Page(Path(f"{ROOT}_showers.html").read_text())
-        assert page.tags.count("figure") == 12
+        assert page.tags.count("figure") == 15
         assert "script" not in page.tags
         assert "i" not in page.tags
         assert "“<i>late</i> & faint”" in page.text
@@ -192,7 +184,11 @@ class TestPage:
             "rejected integration 0, groups 5 to 9; x 5, y 20, a 6, b 4, theta 30: not masked"
             in (page.text)
         )
-        assert all(a.startswith(("data:image/png", "#")) for a in page.addresses)
+        pictures = {a for a in page.addresses if not a.startswith("#")}
+        assert len(pictures) == 15
+        folder = Path(f"{ROOT}_showers_files")
+        assert {f"{folder.name}/{path.name}" for path in folder.iterdir()} == pictures
+        assert page.text.index("accepted") < page.text.index("rejected")
 
     def row(self, path, **changes):
         """Return a row of a manifest for an exposure that was masked."""
@@ -220,9 +216,10 @@ class TestPage:
         assert main(["report", "out"]) == 0
         page = Page(Path("out/report.html").read_text())
         assert page.tags.count("tr") == 4
-        assert page.tags.count("figure") == 12
+        assert page.tags.count("figure") == 15
         assert "is <cut> short" in page.text
         assert "1 of 3 exposures done, 1 failed" in page.text
+        assert "b failed jump – – – – – –" in page.text
         ids = re.findall(r'id="([^"]+)"', Path("out/report.html").read_text())
         assert {a.removeprefix("#") for a in page.addresses if a.startswith("#")} == set(ids)
 
@@ -250,8 +247,20 @@ class TestPage:
         arguments = ["--pictures", "1", "-o", "p.html"]
         assert main(["report", "--one", str(glowing), f"{ROOT}_showers.yaml", *arguments]) == 0
         page = Page(Path("p.html").read_text())
-        assert page.tags.count("figure") == 4
+        assert page.tags.count("figure") == 5
         assert "more entries than pictures; give --pictures for more" in page.text
+
+    def test_a_folder_of_something_else(self, glowing, capsys):
+        """It is not replaced; pictures of an earlier report are."""
+        arguments = ["report", "--one", str(glowing), f"{ROOT}_showers.yaml", "-o", "p.html"]
+        assert main(arguments) == 0
+        Path("p_files/00009-evidence.png").touch()
+        assert main(arguments) == 0
+        assert not Path("p_files/00009-evidence.png").exists()
+        Path("p_files/notes.txt").touch()
+        assert main(arguments) == 1
+        assert "no pictures of a report (notes.txt)" in capsys.readouterr().err
+        assert Path("p_files/notes.txt").exists()
 
     def test_wrong_usage(self, glowing, capsys):
         """Neither, both, or no batch."""
@@ -292,7 +301,7 @@ def test_an_input_that_is_gone_stops_no_report(glowing, tmp_path):
     assert main(["report", "out"]) == 0
     page = (tmp_path / "out" / "report.html").read_text()
     assert "a_jump.fits: is a directory" in page
-    assert page.count("<svg") == 4
+    assert page.count("<figure") == 5
 
 
 @given(st.data())

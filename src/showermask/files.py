@@ -17,7 +17,7 @@ from stat import S_IMODE, S_IWGRP, S_IWOTH, S_IWUSR
 
 from showermask.exceptions import LockedError, OutputError
 
-__all__ = ["STAGING_PREFIX", "FileLock", "atomic_write", "is_file", "sha256_of"]
+__all__ = ["STAGING_PREFIX", "FileLock", "atomic_folder", "atomic_write", "is_file", "sha256_of"]
 
 #: How the names of folders begin in which files are made.
 STAGING_PREFIX = ".showermask-"
@@ -65,6 +65,29 @@ def atomic_write(
             draft.replace(target)
         except OSError as error:
             raise OutputError(f"{path}: can't be written ({error}); nothing was changed") from error
+
+
+@contextmanager
+def atomic_folder(path: Path) -> Iterator[Path]:
+    """Fill a folder aside, and put it in the place of the one of that name when it is whole."""
+    if path.exists() and not path.is_dir():
+        raise OutputError(f"{path}: is a file, expected the name of a folder to write")
+    _sweep(path.parent)
+    prefix = f"{STAGING_PREFIX}{os.getpid()}@{_host()}-"
+    try:
+        staging = tempfile.TemporaryDirectory(prefix=prefix, dir=path.parent)
+    except OSError as error:
+        raise OutputError(f"{path}: can't be made ({error.strerror})") from error
+    with staging:
+        made, old = Path(staging.name) / "new", Path(staging.name) / "old"
+        made.mkdir()
+        try:
+            yield made
+            if path.exists():
+                path.replace(old)
+            made.replace(path)
+        except OSError as error:
+            raise OutputError(f"{path}: can't be written ({error})") from error
 
 
 def _is_writable(path: Path) -> bool:

@@ -205,11 +205,12 @@ def _mean(
     variance = np.divide(
         (residuals**2).sum(axis=0), count - 1, out=np.zeros_like(level), where=count > 1
     )
-    usable = variance > 0
     ndiff = len(differences)
-    if not usable.any():
+    if not count.any():
         return np.full(ndiff, np.nan), np.full(ndiff, np.nan), 0.0, 0.0
-    least = _QUIETEST * float(np.median(variance[usable]))
+    # A ramp without any noise has no weights either.
+    usable = variance > 0 if (variance > 0).any() else count > 0
+    least = _QUIETEST * float(np.median(variance[usable])) or 1.0
     weight = np.where(usable, 1 / np.maximum(variance, least), 0.0)
     total = known @ weight
     enough = total > 0.3 * weight.sum()

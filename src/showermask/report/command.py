@@ -14,8 +14,8 @@ __all__ = ["add_arguments", "run"]
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
     parser.description = (
-        "Make one page (HTML, pictures included) of what a batch has masked and at "
-        "what cost; with --one, of a single exposure and its region file."
+        "Make a page (HTML, with a folder of pictures beside it) of what a batch has "
+        "masked and at what cost; with --one, of a single exposure and its region file."
     )
     parser.add_argument("batch", metavar="OUT", type=Path, nargs="?", help="output of a batch")
     parser.add_argument(
@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--pictures",
         metavar="N",
         type=whole_number,
-        default=500,
+        default=2000,
         help="show at most this many showers in pictures (default: %(default)s)",
     )
 

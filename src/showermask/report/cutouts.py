@@ -1,4 +1,4 @@
-"""Cutouts around a shower: differences, rates before and after the mask, and flags."""
+"""Cutouts around a shower: evidence, rates before and after the mask, flags; its light curve."""
 
 from __future__ import annotations
 
@@ -8,18 +8,49 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from showermask.exceptions import EntryError
 from showermask.exposure.dq import DO_NOT_USE
 from showermask.exposure.images import ImageReader
 from showermask.exposure.names import product_root
 from showermask.files import is_file
+from showermask.glow.evidence import Evidence
 from showermask.glow.quicklook import MaskedPlaces, estimate_rate
 from showermask.masking.footprint import Footprint
+from showermask.regionfile.entry import Box, grow_box
 
-__all__ = ["Cutout", "RateSource", "cut_out"]
+__all__ = ["Curve", "Cutout", "RateSource", "cut_out"]
 
 _MARGIN = 0.6  # of the shower's extent, on each side
 _LEAST_MARGIN = 8  # pixels
+#: Pixels around a cutout from which the level and the noise of the evidence are told.
+_SURROUNDINGS = 60
 _ESTIMATE = "mean of the usable differences"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Curve:
+    """A light curve in DN/s (DN without a group time).
+
+    Parameters
+    ----------
+    values, errors : `numpy.ndarray`
+        ``(n,)``; NaN where unknown.
+    model : `numpy.ndarray` or None
+        The glow that fits, likewise.
+    first : int
+        Group or integration of the first value.
+    is_of_groups : bool
+        Whether it goes over groups, or over integrations.
+    unit : str
+        Of the values.
+    """
+
+    values: NDArray[np.float64]
+    errors: NDArray[np.float64]
+    model: NDArray[np.float64] | None
+    first: int
+    is_of_groups: bool
+    unit: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,11 +61,12 @@ class Cutout:
     ----------
     box : tuple of slice
         Rows and columns of the frame.
-    difference : `numpy.ndarray`
-        Difference of the first affected group to the one before (the second to the first, for a
-        shower that begins in the first), or the image itself, of rateints or a rate.
-    difference_title : str
-        Which it is.
+    evidence : `numpy.ndarray`
+        Evidence in sigma; or, where there is none for an entry, a difference or the image itself.
+    evidence_title, evidence_unit : str
+        Which it is, and its unit.
+    curve : Curve or None
+        The light curve, where there is one.
     before : `numpy.ndarray` or None
         Rate of the shower's integration, NaN where there is none; None where it can't be had.
     before_title : str
@@ -49,9 +81,11 @@ class Cutout:
         Which they are.
     """
 
-    box: tuple[slice, slice]
-    difference: NDArray[np.float32]
-    difference_title: str
+    box: Box
+    evidence: NDArray[np.float32]
+    evidence_title: str
+    evidence_unit: str
+    curve: Curve | None
     before: NDArray[np.float32] | None
     before_title: str
     after: NDArray[np.float32] | None
@@ -85,7 +119,7 @@ def cut_out(
     where = footprint.integration
     # A first group tells little by itself, and is flagged all over.
     group = footprint.groups.start or min(1, footprint.ngroups - 1)
-    difference, title = _difference(reader, where, group, box)
+    image, title, unit, curve = _evidence(reader, footprint, group, box)
     if reader.exposure.is_ramp:
         before = estimate_rate(reader, where, box)
         after = estimate_rate(reader, where, box, masked)
@@ -103,8 +137,10 @@ def cut_out(
     dq = reader.dq_window(where, group, box) | masked.bits(where, group, box)
     return Cutout(
         box=box,
-        difference=difference,
-        difference_title=title,
+        evidence=image,
+        evidence_title=title,
+        evidence_unit=unit,
+        curve=curve,
         before=before,
         before_title=before_title,
         after=after,
@@ -114,7 +150,7 @@ def cut_out(
     )
 
 
-def _padded(footprint: Footprint, image_shape: tuple[int, int]) -> tuple[slice, slice]:
+def _padded(footprint: Footprint, image_shape: tuple[int, int]) -> Box:
     """Return the box of a shower with a margin, clipped to the frame."""
     padded = []
     for part, size in zip(footprint.box, image_shape, strict=True):
@@ -123,18 +159,53 @@ def _padded(footprint: Footprint, image_shape: tuple[int, int]) -> tuple[slice, 
     return padded[0], padded[1]
 
 
+def _evidence(
+    reader: ImageReader, footprint: Footprint, group: int, box: Box
+) -> tuple[NDArray[np.float32], str, str, Curve | None]:
+    """Return the evidence for an entry, its title and unit, and the light curve."""
+    exposure, where = reader.exposure, footprint.integration
+    try:
+        evidence = Evidence.of_entry(reader, footprint.entry, integration=where)
+        # Level and noise are told by what is around.
+        wide = grow_box(box, _SURROUNDINGS, exposure.image_shape)
+        image = evidence.image(box=wide)
+    except EntryError:
+        return *_difference(reader, where, group, box), None
+    rows, columns = (
+        slice(inner.start - outer.start, inner.stop - outer.start)
+        for inner, outer in zip(box, wide, strict=True)
+    )
+    title = f"evidence, smoothed {evidence.smoothing:g} px"
+    return image[rows, columns], title, "σ", _curve(evidence, exposure.group_time)
+
+
+def _curve(evidence: Evidence, group_time: float | None) -> Curve | None:
+    measured, fit = evidence.curve, evidence.fit
+    if measured is None:
+        return None
+    scale = 1 / group_time if fit is not None and group_time else 1.0
+    return Curve(
+        values=measured.values * scale,
+        errors=measured.errors * scale,
+        model=None if fit is None else (fit.glow + fit.level) * scale,
+        first=0 if fit is None else 1,
+        is_of_groups=fit is not None,
+        unit="DN" if fit is not None and not group_time else "DN/s",
+    )
+
+
 def _difference(
-    reader: ImageReader, integration: int, group: int, box: tuple[slice, slice]
-) -> tuple[NDArray[np.float32], str]:
+    reader: ImageReader, integration: int, group: int, box: Box
+) -> tuple[NDArray[np.float32], str, str]:
     _, ngroups = reader.stack_shape
     if ngroups < 2:
-        return reader.window(integration, 0, box), "image"
+        return reader.window(integration, 0, box), "image", "DN/s"
     later = max(group, 1)
     difference = reader.window(integration, later, box) - reader.window(integration, later - 1, box)
-    return difference, f"group {later} − group {later - 1}, DN"
+    return difference, f"group {later} − group {later - 1}", "DN"
 
 
-def _rate(path: Path, integration: int, box: tuple[slice, slice]) -> NDArray[np.float32]:
+def _rate(path: Path, integration: int, box: Box) -> NDArray[np.float32]:
     with ImageReader(path) as reader:
         which = integration if reader.exposure.product.is_rateints else 0
         rate = reader.window(which, 0, box)

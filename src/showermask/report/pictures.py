@@ -1,10 +1,10 @@
-"""Arrays as small pictures, for a page that holds them itself."""
+"""Arrays and light curves as pictures."""
 
 from __future__ import annotations
 
-import base64
-import io
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,8 +18,20 @@ from showermask.exposure.dq import (
     SATURATED,
 )
 
-__all__ = ["LEGEND", "Scale", "draw_flags", "draw_image"]
+__all__ = [
+    "COLOUR_MAP",
+    "LEGEND",
+    "Scale",
+    "draw_curve",
+    "draw_flags",
+    "draw_image",
+    "save_picture",
+]
 
+#: Name of the colour map, and its colours as CSS has them, from low to high.
+COLOUR_MAP = "viridis"
+#: Size in pixels that a picture is enlarged to, along its longer side.
+_ENLARGED = 480
 _NO_VALUE = (0.55, 0.55, 0.55, 1.0)
 _NO_FLAG = (0.95, 0.95, 0.96, 1.0)
 #: Bits and colour (red, green, blue) of the flags, the first that applies.
@@ -70,7 +82,7 @@ class Scale:
         return cls(low, high if high > low else low + 1.0)
 
 
-def draw_image(image: NDArray[np.float32], scale: Scale) -> str:
+def draw_image(image: NDArray[np.float32], scale: Scale) -> NDArray[np.uint8]:
     """Draw an image, its first row at the bottom; grey where there is no value.
 
     Parameters
@@ -82,18 +94,18 @@ def draw_image(image: NDArray[np.float32], scale: Scale) -> str:
 
     Returns
     -------
-    str
-        A ``data:`` address of a PNG, one pixel for each of the image.
+    `numpy.ndarray`
+        ``(rows, columns, 3)`` uint8: red, green and blue, the first row of the image last.
     """
     from matplotlib import colormaps
 
     scaled = (image - scale.low) / (scale.high - scale.low)
-    coloured = colormaps["viridis"](np.clip(np.nan_to_num(scaled), 0, 1))
+    coloured = colormaps[COLOUR_MAP](np.clip(np.nan_to_num(scaled), 0, 1))
     coloured[~np.isfinite(image)] = _NO_VALUE
-    return _encoded(coloured)
+    return _as_bytes(coloured)
 
 
-def draw_flags(flags: NDArray[np.unsignedinteger]) -> str:
+def draw_flags(flags: NDArray[np.unsignedinteger]) -> NDArray[np.uint8]:
     """Draw flags in the colours of the page's legend.
 
     Parameters
@@ -103,20 +115,76 @@ def draw_flags(flags: NDArray[np.unsignedinteger]) -> str:
 
     Returns
     -------
-    str
-        A ``data:`` address of a PNG.
+    `numpy.ndarray`
+        ``(rows, columns, 3)`` uint8: red, green and blue, the first row of the flags last.
     """
     coloured = np.ones((*flags.shape, 4))
     coloured[:] = _NO_FLAG
     coloured[flags > 0, :3] = np.array(OTHER_COLOUR) / 255
     for bits, colour, _ in reversed(_FLAGS):
         coloured[(flags & bits) == bits, :3] = np.array(colour) / 255
-    return _encoded(coloured)
+    return _as_bytes(coloured)
 
 
-def _encoded(coloured: NDArray[np.float64]) -> str:
-    from matplotlib.image import imsave
+def _as_bytes(coloured: NDArray[np.float64]) -> NDArray[np.uint8]:
+    return np.rint(255 * coloured[::-1, :, :3]).astype(np.uint8)
 
-    stream = io.BytesIO()
-    imsave(stream, coloured[::-1], format="png")
-    return f"data:image/png;base64,{base64.b64encode(stream.getvalue()).decode()}"
+
+def save_picture(
+    path: Path, picture: NDArray[np.uint8], outline: NDArray[np.float64] | None
+) -> None:
+    """Save a picture as PNG, enlarged, with an outline over it.
+
+    Parameters
+    ----------
+    path : Path
+        File to write.
+    picture : `numpy.ndarray`
+        ``(rows, columns, 3)`` uint8.
+    outline : `numpy.ndarray` or None
+        ``(n, 2)``: columns and rows of the corners, from the upper left corner of the picture.
+    """
+    from PIL import Image, ImageDraw
+
+    height, width = picture.shape[:2]
+    factor = max(1, round(_ENLARGED / max(height, width)))
+    size = width * factor, height * factor
+    image = Image.fromarray(picture).resize(size, Image.Resampling.NEAREST)
+    if outline is not None:
+        points = [(float(x) * factor, float(y) * factor) for x, y in outline]
+        canvas = ImageDraw.Draw(image)
+        for colour, line in (("black", 4), ("white", 2)):
+            canvas.line([*points, points[0]], fill=colour, width=line)
+    image.save(path)
+
+
+def draw_curve(path: Path, curve: Any, groups: slice, time: float | None) -> None:
+    """Save a light curve as SVG: points with errors, the glow that fits, the masked groups.
+
+    Parameters
+    ----------
+    path : Path
+        File to write.
+    curve : Curve
+        The light curve.
+    groups : slice
+        Masked groups.
+    time : float or None
+        Seconds between its values.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(3.6, 2.4), layout="constrained")
+    axes = figure.add_subplot()
+    at = curve.first + np.arange(len(curve.values))
+    if curve.is_of_groups:
+        axes.axvspan(groups.start - 0.5, groups.stop - 0.5, color="#2a9d55", alpha=0.14, lw=0)
+    axes.errorbar(at, curve.values, curve.errors, fmt=".", ms=4, lw=0.8, color="#1f5894")
+    if curve.model is not None:
+        axes.plot(at, curve.model, color="#d9730d", lw=1.4)
+    axes.set_xlim(at[0] - 0.7, at[-1] + 0.7)
+    step = "" if time is None else f", {time:.3g} s each"
+    axes.set_xlabel(f"{'group' if curve.is_of_groups else 'integration'}{step}", fontsize=8)
+    axes.set_ylabel(curve.unit, fontsize=8)
+    axes.tick_params(labelsize=7)
+    figure.savefig(path, metadata={"Date": None})

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from showermask.exceptions import OutputError, ShowermaskError
 from showermask.exposure.images import ImageReader
 from showermask.exposure.names import product_suffix
-from showermask.files import atomic_write
+from showermask.files import atomic_folder, atomic_write
 from showermask.glow.quicklook import MaskedPlaces
 from showermask.masking.cost import time_lost
 from showermask.masking.footprint import find_footprints
@@ -23,7 +24,7 @@ from showermask.regionfile.entry import Entry
 from showermask.regionfile.lookup import MANIFEST_NAME
 from showermask.regionfile.reader import read_regions
 from showermask.report.cutouts import RateSource, cut_out
-from showermask.report.page import EntryReport, ExposureReport, Summary, draw_figures, page
+from showermask.report.page import PICTURE_NAME, Album, EntryReport, ExposureReport, Summary, page
 
 __all__ = ["report_batch", "report_exposure"]
 
@@ -34,9 +35,10 @@ _LARGEST_PICTURE = 512
 
 @dataclass
 class _Budget:
-    """The number of entries that may still get pictures."""
+    """The number of entries that may still get pictures, and where these go."""
 
     left: int
+    album: Album
 
     def take(self) -> bool:
         """Take one, if there is one."""
@@ -45,7 +47,7 @@ class _Budget:
 
 
 def report_batch(output: Path, page_path: Path, *, pictures: int) -> None:
-    """Write the report of the output of a batch; ``pictures`` entries get pictures, 60 kB each."""
+    """Write the report of the output of a batch; ``pictures`` entries get pictures."""
     records = read_manifest(output)
     if not records:
         raise OutputError(
@@ -61,10 +63,12 @@ def report_batch(output: Path, page_path: Path, *, pictures: int) -> None:
         f"{counted(sum(record.regions for record in every), 'pixel region')}, "
         f"{counted(sum(record.pixels for record in every), 'pixel')} in all integrations",
     )
-    budget = _Budget(pictures)
-    _write(
-        page_path, summary, (_of_record(records[root], output, budget) for root in sorted(records))
-    )
+
+    def exposures(album: Album) -> Iterator[ExposureReport]:
+        budget = _Budget(pictures, album)
+        return (_of_record(records[root], output, budget) for root in sorted(records))
+
+    _write(page_path, summary, exposures)
 
 
 def report_exposure(
@@ -73,13 +77,37 @@ def report_exposure(
     """Write the report of one exposure, as it was before it was masked, and its region file."""
     region_file = read_regions(region_path)
     summary = Summary(title=f"Showers of {exposure_path.name}", subtitle=region_file.name)
-    found = _of_exposure(exposure_path, region_file, RateSource(), _Budget(pictures))
-    _write(page_path, summary, iter([found]))
+
+    def exposures(album: Album) -> Iterator[ExposureReport]:
+        yield _of_exposure(exposure_path, region_file, RateSource(), _Budget(pictures, album))
+
+    _write(page_path, summary, exposures)
 
 
-def _write(page_path: Path, summary: Summary, exposures: Iterator[ExposureReport]) -> None:
-    with atomic_write(page_path) as staged, staged.open("w", encoding="utf-8") as stream:
-        stream.writelines(page(summary, exposures))
+def _write(
+    page_path: Path, summary: Summary, exposures: Callable[[Album], Iterator[ExposureReport]]
+) -> None:
+    """Write the page, and its pictures into a folder beside it, which is replaced as a whole."""
+    folder = page_path.with_name(f"{page_path.stem}_files")
+    _check_folder(folder)
+    with atomic_write(page_path) as staged, atomic_folder(folder) as pictures:
+        album = Album(pictures, quote(folder.name))
+        with staged.open("w", encoding="utf-8") as stream:
+            stream.writelines(page(summary, exposures(album)))
+
+
+def _check_folder(folder: Path) -> None:
+    """Refuse to replace a folder that has anything but the pictures of a report."""
+    if not folder.is_dir():
+        return
+    foreign = sorted(
+        path.name for path in folder.iterdir() if not PICTURE_NAME.fullmatch(path.name)
+    )
+    if foreign:
+        raise OutputError(
+            f"{folder}: has files that are no pictures of a report ({foreign[0]}), expected a "
+            "folder that may be replaced; give the page another name (--output)"
+        )
 
 
 def _of_record(record: Record, output: Path, budget: _Budget) -> ExposureReport:
@@ -176,7 +204,7 @@ def _of_entry(
         pixels=footprint.pixels,
         groups=f"groups {first} to {last}" if exposure.is_ramp else "all groups",
         seconds=time_lost(footprint, exposure),
-        figures=draw_figures(entry, cut_out(reader, footprint, masked, rates))
+        figures=budget.album.draw(footprint, cut_out(reader, footprint, masked, rates), exposure)
         if has_pictures
         else (),
     )
