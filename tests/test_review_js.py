@@ -39,6 +39,11 @@ def test_requests_of_the_page():
     run_tests("server.test.mjs")
 
 
+def test_table_plots_and_views():
+    """Order and filter of the list, ticks, stretches, names of images."""
+    run_tests("table.test.mjs")
+
+
 def test_geometry_of_the_page(tmp_path):
     """Its own tests pass under node, and 1000 random ellipses have the pixels of the core."""
     rng = np.random.default_rng(20261120)

@@ -219,3 +219,85 @@ test("numbers that are typed are brought within reason", () => {
   assert.equal(withinReason("group", 99.4, SHOWER, info), 9);
   assert.equal(withinReason("x", 1e9, SHOWER, info), 144);
 });
+
+test("a candidate opens its evidence; groups are looked at as differences", async () => {
+  const { store } = await opened([SHOWER]);
+  await store.nextCandidate();
+  assert.equal(store.view.kind, "evidence");
+  assert.equal(store.view.entry.id, 1);
+  store.show(0, 5);
+  assert.equal(store.view.kind, "difference");
+  store.setKind("evidence");
+  store.select(null);
+  assert.equal(store.view.kind, "difference"); // there is no entry to be evidence for
+});
+
+test("a decision goes on to the next, and says when none is left", async () => {
+  const { store, notices } = await opened([{ ...SHOWER, score: 5 }, SHOWER]);
+  await store.nextCandidate();
+  assert.equal(store.selected, 2);
+  await store.decideAndGoOn("accepted");
+  assert.equal(store.selected, 1);
+  await store.decideAndGoOn("rejected");
+  assert.equal(notices.at(-1), "No candidates are left.");
+  assert.deepEqual(store.entries.map(({ status }) => status), ["rejected", "accepted"]);
+});
+
+test("a group is pinned, compared with, blinked with, and let go", async () => {
+  const { store, notices } = await opened([SHOWER]);
+  store.setKind("pair");
+  assert.match(notices.at(-1), /^Pin a group first/);
+  store.show(0, 2);
+  store.pin();
+  store.show(0, 6);
+  store.setKind("pair");
+  assert.deepEqual([store.view.kind, store.view.from, store.view.group], ["pair", 2, 6]);
+  store.blink();
+  assert.equal(store.group, 2);
+  assert.notEqual(store.blinking, null);
+  store.show(0, 2);
+  assert.equal(store.blinking, null);
+  store.pin();
+  assert.equal(store.pinned, null);
+});
+
+test("a fit changes the entry, and what it is refused for is said", async () => {
+  const { store, server, notices } = await opened([{ ...SHOWER, last_group: 4 }]);
+  store.select(1);
+  const answer = server.postJson.bind(server);
+  server.postJson = async (path, body) => (path.endsWith("fit") ? { values: { group: 7 }, says: "It begins in 7." } : answer(path, body));
+  await store.fit("group");
+  assert.deepEqual([store.current.group, store.current.last_group], [7, 7]);
+  assert.match(notices.at(-1), /^It begins in 7. Undo/);
+  server.postJson = async () => { throw new Refusal(422, { error: "nothing stands out there" }); };
+  await store.fit("ellipse");
+  assert.equal(notices.at(-1), "nothing stands out there");
+});
+
+test("the look outlives the page, the enlarged limits do not", async () => {
+  const storage = new Storage();
+  const { store } = await opened([], storage);
+  store.look.map = "magma";
+  store.stretches.set("evidence", { shape: "sqrt", k: 12, low: 1, high: 2 });
+  store.keepLook();
+  const { store: next } = await opened([], storage);
+  assert.equal(next.look.map, "magma");
+  assert.deepEqual(next.keptStretch("evidence"), { contrast: 1, bias: 0.5, shape: "sqrt", k: 12 });
+});
+
+test("effects are asked for once, one after the other", async () => {
+  const { store, server } = await opened([SHOWER, { ...SHOWER, x: 30 }]);
+  let open = 0;
+  let most = 0;
+  server.postJson = async (path, body) => {
+    open += 1;
+    most = Math.max(most, open);
+    await new Promise((resolve) => { setTimeout(resolve, 1); });
+    open -= 1;
+    return { pixels: body.showers.x };
+  };
+  const [first, second] = store.entries;
+  for (const entry of [first, second, first]) assert.equal(store.effectOf(entry), null);
+  await store.lastEffect;
+  assert.deepEqual([store.effectOf(first).pixels, store.effectOf(second).pixels, most], [20, 30, 1]);
+});

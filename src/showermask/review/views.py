@@ -59,7 +59,10 @@ class Views:
         if make is None:
             kinds = ", ".join(self._kinds)
             raise ShowermaskError(f"kind is {body.get('kind')!r}, expected one of {kinds}")
-        return packed_response(encode_image(make(request)))
+        answer = packed_response(encode_image(make(request)))
+        if body.get("kind") == "evidence":
+            self._say_smoothing(answer, request)
+        return answer
 
     def part(self, body: Mapping[str, Any], number: int) -> Response:
         """Return the evidence image around an entry, packed: it is there sooner than all of it."""
@@ -67,9 +70,11 @@ class Views:
         evidence = self._evidence(request)
         box = _box_around(request.need_entry, evidence.image_shape)
         image = evidence.image(smoothing=_smoothing(request), box=box)
-        return packed_response(
+        answer = packed_response(
             encode_image(image), shape=image.shape, at=(box[1].start, box[0].start)
         )
+        self._say_smoothing(answer, request)
+        return answer
 
     def curve(self, body: Mapping[str, Any], number: int) -> Response:
         """Return the light curve of an entry, and the glow that fits it, in DN/s."""
@@ -163,6 +168,12 @@ class Views:
             while len(self._kept) > _KEPT:
                 self._kept.popitem(last=False)
         return evidence
+
+    def _say_smoothing(self, answer: Response, request: _Request) -> None:
+        """Add the smoothing of an evidence image to the answer that holds it."""
+        asked = _smoothing(request)
+        smoothing = self._evidence(request).smoothing if asked is None else asked
+        answer.headers["X-Smoothing"] = f"{smoothing:g}"
 
     def _evidence_image(self, request: _Request) -> NDArray[np.float32]:
         """Return the evidence image of an entry."""

@@ -3,7 +3,7 @@
 
 /**
  * @typedef {{name: string, key: string, title: string, needs?: string, isOf: (info: any) => boolean,
- *   unit: (info: any) => string, describe: (view: any, info: any) => string}} Kind
+ *   unit: (info: any) => string, describe: (view: any, info: any, image?: any) => string}} Kind
  */
 
 const unitOfData = (info) => (info.isRamp ? "DN" : "DN/s");
@@ -17,7 +17,7 @@ export const KINDS = [
     needs: "entry",
     isOf: () => true,
     unit: () => "σ",
-    describe: ({ smoothing }) => `evidence, smoothed ${smoothing === null ? "to fit" : `${smoothing} px`}`,
+    describe: ({ smoothing }, _, image) => `evidence, smoothed ${smoothing ?? image?.smoothing ?? "…"} px`,
   },
   {
     name: "difference",

@@ -3,7 +3,8 @@
 // the server and tells its listeners; it knows nothing of the DOM.
 
 import { MIN_AXIS, normaliseAngle, tidy } from "./geometry.js";
-import { entryRequest, kindOf } from "./kinds.js";
+import { entryRequest } from "./kinds.js";
+import { Viewing } from "./viewing.js";
 
 /**
  * @typedef {{id?: number|string, section: string, integration?: number, group?: number, last_group?: number,
@@ -13,8 +14,6 @@ import { entryRequest, kindOf } from "./kinds.js";
 
 export const SECTIONS = ["showers", "pixels", "polygons"];
 const GEOMETRY = ["x", "y", "a", "b", "theta"];
-const LOOK = "showermask look"; // how images are shown, kept by the browser
-const BLINK = 450; // ms
 
 // What the server refused, and why.
 export class Refusal extends Error {
@@ -37,15 +36,11 @@ function ends(range, size) {
 // entry, while it is dragged), "look", "pointer", "exposures" (the list), "effects", "lasso",
 // "goto" (an entry), "notice" ({text, isError} or null), "conflict" (a sentence), "kind" (of image),
 // "filter" (of the list).
-export class Store extends EventTarget {
+export class Store extends Viewing {
   constructor({ server, storage }) {
-    super();
+    super(storage);
     this.server = server;
-    this.storage = storage;
-    this.info = null; // the exposure
     this.state = null; // its entries, as the server has them
-    this.integration = 0;
-    this.group = 0;
     this.placed = null; // an entry that is placed and not yet marked
     this.selected = null; // number of an entry
     this.override = null; // geometry of the current entry while it is dragged
@@ -53,17 +48,7 @@ export class Store extends EventTarget {
     this.isLasso = false; // whether the mouse draws a polygon
     this.shape = { a: 30, b: 20, theta: 0 }; // of the next ellipse
     this.exposures = [];
-    this.kind = "difference"; // of the image that is asked for
-    this.pinned = null; // a group to compare with
-    this.blinking = null; // the timer
-    this.smoothing = null; // of evidence, in pixels; null for what fits the entry
-    this.stretches = new Map(); // by kind of image: what the person has set holds between groups
-    this.look = {
-      stretches: {}, map: "grey", inverted: false, flagsOn: true, opacity: 0.55, enabled: new Set(), mask: false, pixelFlags: false,
-      marks: true, ...JSON.parse(storage.getItem(LOOK) ?? "{}"),
-    };
     this.list = { sort: "", isDown: true, status: "", source: "" }; // how entries are listed
-    this.hasError = false;
     this.shelved = null; // a placed entry taken back with undo, for redo
     this.dropped = null; // a placed entry that was dropped, and the revision at which undo brings it back
     this.effects = new Map(); // what a mask removes and costs, by what is masked
@@ -73,25 +58,10 @@ export class Store extends EventTarget {
     this.lastEffect = Promise.resolve();
   }
 
-  on(names, listener) {
-    for (const name of names.split(" ")) {
-      this.addEventListener(name, (event) => listener(/** @type {CustomEvent} */ (event).detail));
-    }
-  }
-
+  /** @override */
   emit(name, detail = undefined) {
     if (name === "entries" && this.info) this.#keepPlaced();
-    this.dispatchEvent(new CustomEvent(name, { detail }));
-  }
-
-  notice(text, { isError = false } = {}) {
-    this.hasError = isError;
-    this.emit("notice", { text, isError });
-  }
-
-  hideNotice() {
-    this.hasError = false;
-    this.emit("notice", null);
+    super.emit(name, detail);
   }
 
   // Run something that asks the server, and say what it refused.
@@ -121,8 +91,11 @@ export class Store extends EventTarget {
     return this.entries.find((entry) => entry.id === id) ?? null;
   }
 
-  // The entry that the editor is about.
-  /** @returns {Entry|null} */
+  /**
+   * The entry that the editor is about.
+   * @override
+   * @returns {Entry|null}
+   */
   get current() {
     return this.placed ? { ...this.placed, id: "draft" } : this.find(this.selected);
   }
@@ -354,7 +327,7 @@ export class Store extends EventTarget {
     const wanted = isOnGroup ? this.group : Math.min(first + (first === 0 ? 1 : 0), this.lastGroup(entry));
     if (entry.section !== "pixels") this.kind = "evidence";
     this.stopBlinking();
-    this.#show(this.info.product === "rate" ? 0 : entry.integration ?? this.integration, this.info.isRamp ? wanted : 0);
+    this.showImage(this.info.product === "rate" ? 0 : entry.integration ?? this.integration, this.info.isRamp ? wanted : 0);
     this.emit("kind");
     this.emit("goto", entry);
   }
@@ -411,7 +384,7 @@ export class Store extends EventTarget {
     this.select(null);
     this.kind = "difference";
     this.emit("kind");
-    this.#show(integration, this.info.isRamp ? group : 0);
+    this.showImage(integration, this.info.isRamp ? group : 0);
     this.emit("goto", { x, y, a: 15, b: 15 });
   }
 
@@ -554,120 +527,6 @@ export class Store extends EventTarget {
   }
 
   // ------------------------------------------------------------ images and exposures
-
-  // The image on show: what is asked for, as far as there is what it needs.
-  get view() {
-    const { kind, integration, group, pinned, smoothing, info } = this;
-    const entry = this.current?.section === "pixels" ? null : this.current;
-    const isThere = { entry: entry !== null, pinned: pinned !== null }[kindOf(kind).needs ?? ""] ?? true;
-    if (!isThere || !kindOf(kind).isOf(info)) return { kind: "difference", integration, group };
-    return { kind, integration, group, from: pinned?.group, entry, smoothing };
-  }
-
-  setKind(kind) {
-    const { needs, isOf } = kindOf(kind);
-    const lacks = { entry: !this.current || this.current.section === "pixels", pinned: this.pinned === null }[needs ?? ""];
-    if (lacks) {
-      this.notice(needs === "pinned" ? "Pin a group first (M)." : "Select or place a shower first (N).");
-      return;
-    }
-    if (!isOf(this.info)) {
-      this.notice("This product has no groups.");
-      return;
-    }
-    this.stopBlinking();
-    this.kind = kind;
-    this.emit("entries");
-    this.emit("kind");
-    this.emit("image");
-  }
-
-  setSmoothing(smoothing) {
-    this.smoothing = smoothing;
-    this.kind = "evidence";
-    this.emit("kind");
-    this.emit("image");
-  }
-
-  // Keep the group on show, to compare others with it.
-  pin() {
-    const { integration, group } = this;
-    const isSame = this.pinned?.group === group && this.pinned.integration === integration;
-    this.pinned = isSame ? null : { integration, group };
-    this.notice(isSame ? "No group is pinned." : `Group ${group} is pinned: 3 shows another less it, B blinks.`);
-    this.emit("kind");
-  }
-
-  // Show the pinned group and this one in turn, until something else is asked for.
-  blink() {
-    if (this.blinking !== null) {
-      this.stopBlinking();
-      return;
-    }
-    if (!this.pinned) {
-      this.notice("Pin a group first (M), go to another, then blink between them (B).");
-      return;
-    }
-    const places = [this.pinned, { integration: this.integration, group: this.group }];
-    this.kind = "difference";
-    this.emit("kind");
-    let turn = 0;
-    const step = () => {
-      this.#show(places[turn].integration, places[turn].group);
-      turn = 1 - turn;
-      this.blinking = setTimeout(step, BLINK);
-    };
-    step();
-  }
-
-  stopBlinking() {
-    clearTimeout(this.blinking);
-    this.blinking = null;
-  }
-
-  // Kinds of image have stretches of their own, and the first group too.
-  get kindOfImage() {
-    const { kind } = this.view;
-    if (kind === "before" || kind === "after") return "rate";
-    return kind === "difference" && this.info.isRamp && this.group === 0 ? "first" : kind;
-  }
-
-  get stretch() {
-    return this.stretches.get(this.kindOfImage);
-  }
-
-  // Go to a group by hand: what does not depend on it makes way for the difference.
-  show(integration, group) {
-    this.stopBlinking();
-    if (group !== this.group && !["difference", "pair"].includes(this.kind)) {
-      this.kind = "difference";
-      this.emit("kind");
-    }
-    this.#show(integration, group);
-  }
-
-  #show(integration, group) {
-    const within = (value, size) => Math.min(size - 1, Math.max(0, value));
-    const [i, g] = [within(integration, this.info.nints), within(group, this.info.ngroups)];
-    this.integration = i;
-    this.group = g;
-    this.emit("entries");
-    this.emit("image");
-  }
-
-  // The look outlives the exposure and the page.
-  keepLook() {
-    const { map, inverted, flagsOn, opacity, mask, pixelFlags } = this.look;
-    const stretches = Object.fromEntries([...this.stretches].map(([kind, { shape, k }]) => [kind, { shape, k }]));
-    const kept = { map, inverted, flagsOn, opacity, mask, pixelFlags, stretches: { ...this.look.stretches, ...stretches } };
-    this.storage.setItem(LOOK, JSON.stringify(kept));
-  }
-
-  // The stretch that a kind of image had on this page before, or has at first.
-  keptStretch(kind) {
-    const first = kind === "evidence" ? { shape: "linear", k: 8 } : { shape: "linear", k: 5 };
-    return { contrast: 1, bias: 0.5, ...first, ...this.look.stretches?.[kind] };
-  }
 
   point(position) {
     this.pointer = position;

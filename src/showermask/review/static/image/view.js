@@ -148,7 +148,7 @@ export class ImageView {
     const kind = kindOf(view.kind);
     const where = info.nints > 1 ? `, integration ${integration}` : "";
     const mark = pinned && view.kind !== "pair" ? `, group ${pinned.group} pinned` : "";
-    this.what.textContent = `${kind.key}: ${kind.describe(view, info)}${info.isRaw ? ", raw" : ""}${where}${mark}`;
+    this.what.textContent = `${kind.key}: ${kind.describe(view, info, this.canvas.frame)}${info.isRaw ? ", raw" : ""}${where}${mark}`;
   }
 
   async #drawImage() {
@@ -201,6 +201,7 @@ export class ImageView {
     this.canvas.setImage(image, store.info.nx, store.info.ny);
     this.flags = flags;
     store.emit("look");
+    this.#describe();
   }
 
   // The views that are likely to be asked for next: the next candidate, the groups beside.

@@ -147,7 +147,7 @@ export class DisplayPanel {
     }
     for (let row = 0; row < canvas.height; row += 1) context.putImageData(pixels, 0, row);
     const [low, high] = limits(stretch);
-    const text = (value) => Number(value.toPrecision(3)).toString();
+    const text = (value) => (Math.abs(value) < 1e-3 * (high - low) ? "0" : Number(value.toPrecision(3)).toString());
     $("bar-low").textContent = text(low);
     $("bar-middle").textContent = text((low + high) / 2);
     $("bar-high").textContent = `${text(high)} ${kindOf(store.view.kind).unit(info)}`;

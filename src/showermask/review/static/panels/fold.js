@@ -2,7 +2,7 @@
 // Panels that fold at their headings; which are folded is remembered.
 
 const FOLDED = "showermask folded";
-const LOW = 760; // CSS pixels of window height, below which the last panels begin folded
+const LOW = 880; // CSS pixels of window height, below which the last panels begin folded
 const LAST = ["display", "pixel"];
 
 export function foldPanels(storage) {
