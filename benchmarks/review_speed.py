@@ -1,13 +1,14 @@
 """Time the review page in headless Chromium, and weigh its server on a 5 GB ramp.
 
 Run as ``python benchmarks/review_speed.py``; needs chromium, chromedriver and selenium. Prints for
-a full frame: time to the first picture, group changes cold and fetched ahead, and the time a drag
-takes for each frame with 200 ellipses; and the memory of the server while it serves frames from
-all over a 5 GB ramp.
+a full frame: time from N to the evidence, to the first picture, group changes cold and fetched
+ahead, and the time a drag takes for each frame with 200 ellipses; and the memory of the server
+while it serves frames and evidence from all over a 5 GB ramp.
 """
 
 from __future__ import annotations
 
+import json
 import shutil
 import statistics
 import subprocess
@@ -107,6 +108,49 @@ def describe(values: list[float], unit: str = "ms") -> str:
     return f"{statistics.median(values):.1f} {unit} ({min(values):.1f} … {max(values):.1f})"
 
 
+NEXT = CHANGE_GROUP.replace(
+    "while (viewport.dataset.shown !== viewport.dataset.wanted) await frame();",
+    "await frame();"
+    "while (![viewport.dataset.shown, viewport.dataset.part].includes(viewport.dataset.wanted))"
+    " await frame();",
+)
+
+
+def time_the_evidence(folder: Path) -> None:
+    """Measure N on a full frame of 40 groups: until the glow is on the page, cold and ahead."""
+    nints, _, ny, nx = FULL_FRAME
+    path = folder / "z_jump.fits"
+    builder = RampBuilder(nints=nints, ngroups=40, ny=ny, nx=nx, readnoise=6.0)
+    showers = [
+        type(s)(**{**s.to_mapping(), "group": 1 + n, "status": "candidate", "score": 20.0 - n})
+        for n, s in enumerate(draw_showers(12, FULL_FRAME, 40, seed=3))
+    ]
+    builder.model(subarray="FULL").save(str(path))
+    write_regions(folder / "z_showers.yaml", RegionFile(showers=tuple(showers)))
+    server, url = start(path)
+    driver = open_browser()
+    took: dict[str, list[float]] = {"cold": [], "fetched ahead": []}
+    try:
+        driver.get(url)
+        wait_for_picture(driver)
+        time.sleep(5)  # what the masks cost is worked out
+        for kind, pause in (("cold", 0.0), ("fetched ahead", 3.0)):
+            for _ in range(8):
+                if kind == "cold":
+                    driver.get("about:blank")
+                    driver.get(url)
+                    wait_for_picture(driver)
+                    time.sleep(4)
+                else:
+                    time.sleep(pause)
+                took[kind].append(driver.execute_async_script(NEXT, "n"))
+    finally:
+        driver.quit()
+        server.kill()
+    for kind, values in took.items():
+        print(f"N to picture, {kind}: {describe(values)}")
+
+
 def time_the_page(folder: Path) -> None:
     """Measure the page on a full frame of 10 groups with noise."""
     nints, ngroups, ny, nx = FULL_FRAME
@@ -181,6 +225,18 @@ def weigh_the_server(folder: Path) -> None:
         with urllib.request.urlopen(request) as answer:
             answer.read()
         took.append(1e3 * (time.perf_counter() - began))
+    body = {"showers": {"integration": 2, "group": 90, "x": 500, "y": 500, "a": 150, "b": 90}}
+    body["showers"]["theta"] = 20
+    for what in ("part", "view"):
+        request = urllib.request.Request(
+            f"{address}/api/exposures/0/{what}",
+            data=json.dumps({**body, "kind": "evidence"}).encode(),
+            headers={"X-Showermask-Token": token},
+        )
+        began = time.perf_counter()
+        with urllib.request.urlopen(request) as answer:
+            answer.read()
+        print(f"evidence of 240 groups, {what}: {time.perf_counter() - began:.2f} s")
     print(f"ramp of {path.stat().st_size / 1e9:.1f} GB: a frame in {describe(took)}")
     print(f"server: {before:.0f} MB when opened, peak {_memory(server.pid, 'VmHWM'):.0f} MB")
     server.kill()
@@ -197,6 +253,7 @@ def _memory(pid: int, key: str = "VmRSS") -> float:
 def main() -> None:
     """Measure and print."""
     with tempfile.TemporaryDirectory(dir=".") as scratch:
+        time_the_evidence(Path(scratch))
         time_the_page(Path(scratch))
         weigh_the_server(Path(scratch))
 

@@ -58,6 +58,14 @@ class Page:
         self.driver.get("about:blank")
         self.driver.get(url)
         self.wait_for_frame()
+        self.unfold()
+
+    def unfold(self):
+        """Open all panels, for which a small window has no room at first."""
+        self.driver.execute_script(
+            "for (const button of document.querySelectorAll('.folded .fold')) button.click();"
+            "document.getElementById('viewport').focus();"
+        )
 
     def complaints(self):
         """Return what the browser complained of, other than what tests provoke.

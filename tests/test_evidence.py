@@ -211,6 +211,16 @@ class TestLightCurve:
         assert np.std(pulls) == pytest.approx(1, abs=0.1)
         assert abs(np.mean(pulls)) < 0.15
 
+    def test_of_very_many_samples(self, glow, monkeypatch):
+        """Some rows of a large aperture tell the same, within the errors."""
+        images = ModelImages(glow.model())
+        whole = Evidence.of_entry(images, ENTRY).curve
+        monkeypatch.setattr("showermask.glow.light_curve._MOST_SAMPLES", 1)
+        part = Evidence.of_entry(images, ENTRY).curve
+        assert part.pixels < 0.7 * whole.pixels
+        pulls = (part.values - whole.values)[1:-1] / part.errors[1:-1]
+        assert np.std(pulls) < 1.2
+
     def test_correlation(self, sky):
         """Read noise is correlated from one difference to the next, photon noise is not."""
         quiet = replace(sky, rate=0.05)

@@ -282,7 +282,7 @@ test("the look outlives the page, the enlarged limits do not", async () => {
   store.keepLook();
   const { store: next } = await opened([], storage);
   assert.equal(next.look.map, "magma");
-  assert.deepEqual(next.keptStretch("evidence"), { contrast: 1, bias: 0.5, shape: "sqrt", k: 12 });
+  assert.deepEqual(next.keptStretch("evidence"), { contrast: 1, bias: 0.5, shape: "sqrt", k: 12, below: 1 / 3 });
 });
 
 test("effects are asked for once, one after the other", async () => {

@@ -21,8 +21,8 @@ from showermask.regionfile.entry import Box
 __all__ = ["Template", "combine", "make_template"]
 
 _UNUSABLE = DO_NOT_USE | SATURATED
-#: Rows of all groups that are held at a time.
-_STRIP = 128
+#: Bytes of groups and flags that are held at a time.
+_STRIP_BYTES = 40_000_000
 #: A pixel that keeps less of the light of the glow than this tells nothing.
 _LEAST_RESPONSE = 0.15
 #: A glow that changes by less than this is a rate.
@@ -128,7 +128,8 @@ def combine(
     used = np.flatnonzero(template.used)
     groups = range(int(used[0]), int(used[-1]) + 2)
     # Memory is taken once for all strips: to get it anew costs as much as to fill it.
-    height = min(_STRIP, shape[0])
+    of_row = len(groups) * shape[1] * 5
+    height = min(max(1, _STRIP_BYTES // of_row), shape[0])
     ramps = np.empty((len(groups), height, shape[1]), np.float32)
     flags = np.empty(ramps.shape, np.uint8)
     combined, brightness = np.empty((2, *shape), np.float32)

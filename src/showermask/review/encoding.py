@@ -85,11 +85,19 @@ def _statistics(values: NDArray[np.float32]) -> tuple[float, float]:
 
 
 def packed_response(
-    image: EncodedImage, *, shape: tuple[int, ...] = (), at: tuple[int, ...] = ()
+    image: EncodedImage,
+    *,
+    shape: tuple[int, ...] = (),
+    at: tuple[int, ...] = (),
+    place: tuple[float, ...] = (),
 ) -> Response:
-    """Return the answer that holds an image; with its shape and place where it is only a part."""
+    """Return the answer that holds an image.
+
+    Of a part of one, also its shape and the column and row where it begins, or those of a ``place``
+    in it.
+    """
     headers = {"X-Median": repr(image.median), "X-Mad": repr(image.mad)}
-    for name, numbers in (("X-Shape", shape), ("X-At", at)):
+    for name, numbers in (("X-Shape", shape), ("X-At", at), ("X-Place", place)):
         if numbers:
             headers[name] = " ".join(map(str, numbers))
     return bytes_response(image.data, headers)

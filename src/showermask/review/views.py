@@ -144,10 +144,10 @@ class Views:
         request = self._request(body, number)
         evidence = self._evidence(request)
         course = None if evidence.fit is None else evidence.fit.shape
-        image = self._witnesses.image(
+        image, place = self._witnesses.image(
             number, request.reader, request.need_entry, body.get("witness"), course
         )
-        return packed_response(encode_image(image), shape=image.shape)
+        return packed_response(encode_image(image), shape=image.shape, place=place)
 
     def _request(self, body: Mapping[str, Any], number: int) -> _Request:
         reader, session = self._review.get(number)

@@ -24,6 +24,8 @@ __all__ = ["Witnesses", "has_neighbours"]
 _INTEGRATIONS, _EXPOSURES = 6, 8
 #: Margin of a thumbnail, in sizes of the entry, and at least, in pixels.
 _MARGIN, _LEAST_MARGIN = 1.0, 12
+#: Pixels around a thumbnail from which level and noise are told.
+_SURROUNDINGS = 80
 
 
 def has_neighbours(path: Path) -> bool:
@@ -86,8 +88,11 @@ class Witnesses:
         entry: Entry,
         witness: Any,
         course: NDArray[np.float64] | None,
-    ) -> NDArray[np.float32]:
-        """Return the evidence image around the place, there or in the exposure itself."""
+    ) -> tuple[NDArray[np.float32], tuple[float, float]]:
+        """Return the evidence image around the place, there or in the exposure itself.
+
+        And the column and row of the place in that image.
+        """
         there, moved, integration = reader, entry, entry.integration or 0
         if witness is not None:
             known = {found["witness"]: found for found in self.find(number, reader, entry)}
@@ -108,7 +113,14 @@ class Witnesses:
         if course is not None and there.stack_shape[1] != len(course) + 1:
             course = None
         evidence = Evidence.of_entry(there, moved, integration=integration, course=course)
-        return evidence.image(box=around)
+        wide = grow_box(around, _SURROUNDINGS, shape)
+        image = evidence.image(box=wide)
+        rows, columns = (
+            slice(inner.start - outer.start, inner.stop - outer.start)
+            for inner, outer in zip(around, wide, strict=True)
+        )
+        x, y = _centre(moved)
+        return image[rows, columns], (x - around[1].start, y - around[0].start)
 
     def _others(self, number: int, reader: ImageReader) -> list[Path]:
         """Return the nearest exposures of the folder with the same product, detector and array."""

@@ -73,7 +73,8 @@ export class Plot {
       this.add("line", { class: "tick", x1: this.x(value), x2: this.x(value), y1: bottom, y2: bottom + 3 });
       this.text(label(value), { class: "plot-label", x: this.x(value), y: bottom + 12, "text-anchor": "middle" });
     }
-    for (const value of ticks(this.y0, this.y1, Math.max(2, (bottom - top) / 26))) {
+    const values = ticks(this.y0, this.y1, Math.max(2, (bottom - top) / 26));
+    for (const value of values.length > 1 ? values : ticks(this.y0, this.y1, 5)) {
       this.add("line", { class: "grid", x1: left, x2: right, y1: this.y(value), y2: this.y(value) });
       this.text(label(value), { class: "plot-label", x: left - 4, y: this.y(value) + 3, "text-anchor": "end" });
     }

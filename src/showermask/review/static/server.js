@@ -60,6 +60,7 @@ async function unpacked(answer, info) {
   const shape = numbers("X-Shape") ?? [info.ny, info.nx];
   const at = numbers("X-At");
   return {
+    place: numbers("X-Place"),
     smoothing: answer.headers.get("X-Smoothing"),
     codes: at ? placed(codes, shape, at, info) : codes,
     shape: at ? [info.ny, info.nx] : shape,

@@ -13,6 +13,7 @@ import { Viewing } from "./viewing.js";
  */
 
 export const SECTIONS = ["showers", "pixels", "polygons"];
+const PAUSE = 400; // ms
 const GEOMETRY = ["x", "y", "a", "b", "theta"];
 
 // What the server refused, and why.
@@ -51,6 +52,7 @@ export class Store extends Viewing {
     this.list = { sort: "", isDown: true, status: "", source: "" }; // how entries are listed
     this.shelved = null; // a placed entry taken back with undo, for redo
     this.dropped = null; // a placed entry that was dropped, and the revision at which undo brings it back
+    this.busyUntil = 0; // ms: until then, what can wait does
     this.effects = new Map(); // what a mask removes and costs, by what is masked
     /** @type {Promise<any>} */
     this.lastChange = Promise.resolve();
@@ -61,6 +63,7 @@ export class Store extends Viewing {
   /** @override */
   emit(name, detail = undefined) {
     if (name === "entries" && this.info) this.#keepPlaced();
+    if (name === "image" || name === "shape") this.busyUntil = Date.now() + PAUSE;
     super.emit(name, detail);
   }
 
@@ -323,8 +326,8 @@ export class Store extends Viewing {
 
   goTo(entry) {
     const first = entry.group ?? 0;
-    const isOnGroup = first <= this.group && this.group <= this.lastGroup(entry);
-    const wanted = isOnGroup ? this.group : Math.min(first + (first === 0 ? 1 : 0), this.lastGroup(entry));
+    // A first group tells little by itself.
+    const wanted = entry.group === undefined ? this.group : Math.min(first + (first === 0 ? 1 : 0), this.lastGroup(entry));
     if (entry.section !== "pixels") this.kind = "evidence";
     this.stopBlinking();
     this.showImage(this.info.product === "rate" ? 0 : entry.integration ?? this.integration, this.info.isRamp ? wanted : 0);
@@ -452,15 +455,22 @@ export class Store extends Viewing {
     this.emit("shape");
   }
 
-  // What the mask of an entry removes and costs; asked for once, one after the other, and told by
-  // "effects".
+  // Wait until nobody has looked at another image or dragged anything for a while.
+  async #rest() {
+    for (let left = this.busyUntil - Date.now(); left > 0; left = this.busyUntil - Date.now()) {
+      await new Promise((resolve) => { setTimeout(resolve, left); });
+    }
+  }
+
+  // What the mask of an entry removes and costs; asked for once, one after the other, in pauses, and
+  // told by "effects".
   effectOf(entry) {
     const request = entryRequest(entry);
     const key = `${this.info.number} ${JSON.stringify(request)}`;
     if (!this.effects.has(key)) {
       this.effects.set(key, null);
       const path = `exposures/${this.info.number}/effect`;
-      this.lastEffect = this.lastEffect.then(() => this.server.postJson(path, request)).then(
+      this.lastEffect = this.lastEffect.then(() => this.#rest()).then(() => this.server.postJson(path, request)).then(
         (effect) => {
           this.effects.set(key, effect);
           this.emit("effects");

@@ -50,11 +50,12 @@ export function decode(code, frame) {
   return frame.median + frame.linearMads * frame.mad * Math.sinh((code - 32768) / frame.codeScale);
 }
 
-// Limits of a stretch: fixed ones, or the reference's median ± k MAD.
+// Limits of a stretch: fixed ones, or the reference's median + k MAD, and below it a part of that.
 export function limits(stretch) {
   if (stretch.isFixed) return [stretch.low, stretch.high];
-  const reach = stretch.k * stretch.reference.mad;
-  return [stretch.reference.median - reach, stretch.reference.median + reach];
+  const { reference, k, below = 1 } = stretch;
+  const reach = k * reference.mad;
+  return [reference.median - below * reach, reference.median + reach];
 }
 
 // How values go over into colours, 0 to 1 in both; DS9's formulas for log and asinh.

@@ -161,7 +161,8 @@ export class Viewing extends EventTarget {
 
   // The stretch that a kind of image had on this page before, or has at first.
   keptStretch(kind) {
-    const first = kind === "evidence" ? { shape: "linear", k: 8 } : { shape: "linear", k: 5 };
+    // Evidence is bright where it is any: up to 12 sigma.
+    const first = kind === "evidence" ? { shape: "linear", k: 18, below: 1 / 3 } : { shape: "linear", k: 5 };
     return { contrast: 1, bias: 0.5, ...first, ...this.look.stretches?.[kind] };
   }
 }

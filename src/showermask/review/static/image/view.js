@@ -13,6 +13,8 @@ import { Overlay } from "./overlay.js";
 const CLICK_SLACK = 4; // screen pixels that a click may wander
 const LASSO_SLACK = 1.5; // screen pixels by which the corners of a lasso may miss the line that was drawn
 const LASSO_GAP = 15; // screen pixels between its ends that count as closed
+const LENGTHS = [1, 2, 5, 10, 20, 50, 100, 200, 500]; // of the scale bar, in pixels of the image
+const LEAST_BAR = 40; // screen pixels
 const FIELD = 4; // sizes of an entry that are shown around it
 const DRAGGED = { move: ["x", "y"], a: ["a"], b: ["b"], rotate: ["theta"] }; // what each drag changes
 const RESIZED = { a: resizeA, b: resizeB, rotate: rotateTo };
@@ -101,8 +103,17 @@ export class ImageView {
     this.view = view;
     this.viewSize = this.#size; // of the viewport that it was made for
     this.overlay.setView(view);
+    this.#drawScale();
     this.#drawHandles();
     this.#paint();
+  }
+
+  // A bar of so many pixels of the image.
+  #drawScale() {
+    const bar = this.viewport.querySelector("#scale");
+    const pixels = LENGTHS.find((length) => length * this.view.scale >= LEAST_BAR) ?? LENGTHS.at(-1);
+    bar.style.width = `${pixels * this.view.scale}px`;
+    bar.firstElementChild.textContent = `${pixels} px`;
   }
 
   fit() {

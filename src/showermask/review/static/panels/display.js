@@ -114,11 +114,7 @@ export class DisplayPanel {
     $("k-value").textContent = stretch.k.toPrecision(2).replace(/\.0$/, "");
     $("k").disabled = stretch.isFixed;
     $("fixed").checked = stretch.isFixed;
-    const reach = stretch.k * stretch.reference.mad;
-    if (!stretch.isFixed) {
-      stretch.low = stretch.reference.median - reach;
-      stretch.high = stretch.reference.median + reach;
-    }
+    if (!stretch.isFixed) [stretch.low, stretch.high] = limits(stretch);
     for (const name of ["low", "high"]) {
       $(name).disabled = !stretch.isFixed;
       if (document.activeElement !== $(name)) $(name).value = Number(stretch[name].toPrecision(5));

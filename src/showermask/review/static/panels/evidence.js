@@ -57,7 +57,8 @@ export class EvidencePanel {
 
   #take(curve, words) {
     this.curve = curve;
-    this.$("curve-words").textContent = words || (curve ? "" : "of the shower that is selected");
+    const level = curve?.level ? `above ${curve.level.toPrecision(2)} ${curve.unit}` : "";
+    this.$("curve-words").textContent = words || (curve ? level : "of the shower that is selected");
     this.#draw();
   }
 
@@ -68,7 +69,11 @@ export class EvidencePanel {
       svg.replaceChildren();
       return;
     }
-    const { axis, first, step, unit, values, errors, model, others } = curve;
+    const { axis, first, step, unit, errors, others } = curve;
+    // The constant light of sources, and of the sky if it is uneven, is taken away.
+    const level = curve.level ?? 0;
+    const values = curve.values.map((value) => (value === null ? null : value - level));
+    const model = curve.model?.map((value) => value - level);
     const at = (i) => i + first;
     const known = values.flatMap((value, i) => (value === null ? [] : [value - errors[i], value + errors[i]]));
     const time = step ? `, ${step.toPrecision(3)} s each` : "";

@@ -2,12 +2,12 @@
 // Panels that fold at their headings; which are folded is remembered.
 
 const FOLDED = "showermask folded";
-const LOW = 880; // CSS pixels of window height, below which the last panels begin folded
-const LAST = ["display", "pixel"];
+// CSS pixels of window height below which panels begin folded: there is no room for all.
+const NEEDS = { display: 960, pixel: 790 };
 
 export function foldPanels(storage) {
   const kept = JSON.parse(storage.getItem(FOLDED) ?? "null");
-  const folded = new Set(kept ?? (window.innerHeight < LOW ? LAST : []));
+  const folded = new Set(kept ?? Object.keys(NEEDS).filter((id) => window.innerHeight < NEEDS[id]));
   for (const section of document.querySelectorAll("aside section")) {
     const button = section.querySelector(".fold");
     if (!button) continue;

@@ -4,6 +4,7 @@
 import { entryRequest } from "../kinds.js";
 import { codeColours, colourTable } from "../stretch.js";
 
+const SIZE = 140; // pixels of a thumbnail
 const DELAY = 350; // ms: what is on show comes first
 
 export class Witnesses {
@@ -74,13 +75,14 @@ export class Witnesses {
   // As many sigma as the large image shows, so that they compare.
   #paint(canvas, image) {
     const [ny, nx] = image.shape;
-    canvas.width = nx;
-    canvas.height = ny;
-    const context = canvas.getContext("2d");
+    const native = document.createElement("canvas");
+    native.width = nx;
+    native.height = ny;
+    const context = native.getContext("2d");
     const pixels = context.createImageData(nx, ny);
     const words = new Uint32Array(pixels.data.buffer);
     const { look } = this.store;
-    const stretch = { isFixed: true, low: -4, high: 6, shape: "linear" };
+    const stretch = { isFixed: true, low: -4, high: 12, shape: "linear" };
     const colours = codeColours(image, stretch, colourTable(look.map, look.inverted));
     for (let row = 0; row < ny; row += 1) {
       for (let column = 0; column < nx; column += 1) {
@@ -88,7 +90,28 @@ export class Witnesses {
       }
     }
     context.putImageData(pixels, 0, 0);
+    const scale = Math.ceil(SIZE / Math.max(nx, ny));
+    canvas.width = nx * scale;
+    canvas.height = ny * scale;
+    const large = canvas.getContext("2d");
+    large.imageSmoothingEnabled = false;
+    large.drawImage(native, 0, 0, canvas.width, canvas.height);
+    this.#outline(large, image, scale);
   }
+
+  // The outline of the entry, around the same place.
+  #outline(context, { shape: [ny], place }, scale) {
+    const { current } = this.store;
+    if (!current || current.a === undefined || !place) return;
+    const [x, y] = [(place[0] + 0.5) * scale, (ny - 0.5 - place[1]) * scale];
+    const { look } = this.store;
+    context.strokeStyle = look.inverted ? "#0008" : "#fff9";
+    context.lineWidth = 1.5;
+    context.beginPath();
+    context.ellipse(x, y, current.a * scale, current.b * scale, (-current.theta * Math.PI) / 180, 0, 2 * Math.PI);
+    context.stroke();
+  }
+
 
   #repaint() {
     for (const { canvas, image } of this.shown) this.#paint(canvas, image);
