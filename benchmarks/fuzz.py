@@ -1268,6 +1268,23 @@ class Requests:
                 {"only": self._mark(rng, number), "extra": {"shower": shower}},
             ),
             (6, "POST", f"{api}/effect", {"shower": shower}),
+            (1, "GET", f"{api}/pixeldq", None),
+            (4, "POST", f"{api}/view", self._view(rng, shower)),
+            (2, "POST", f"{api}/part", {"showers": shower, "kind": "evidence"}),
+            (3, "POST", f"{api}/curve", {"showers": shower}),
+            (
+                4,
+                "POST",
+                f"{api}/fit",
+                {"showers": shower, "what": rng.choice(("group", "last_group", "ellipse"))},
+            ),
+            (2, "POST", f"{api}/witnesses", {"showers": shower}),
+            (
+                2,
+                "POST",
+                f"{api}/witness",
+                {"showers": shower, "witness": rng.choice((None, "i0", "i1", "e0", "e9"))},
+            ),
             (50, "POST", f"{api}/change", self._change(rng, number, shower)),
             (
                 5,
@@ -1282,6 +1299,16 @@ class Requests:
         if rng.random() < 0.05:
             path = "/user/me" + path
         return Asked(method, path, body)
+
+    def _view(self, rng: Random, shower: dict[str, Any]) -> dict[str, Any]:
+        """Return the body of a request for an image."""
+        kind = rng.choice(("evidence", "pair", "mean", "before", "after"))
+        body: dict[str, Any] = {"kind": kind, "integration": rng.randrange(SHAPE[0])}
+        if kind == "pair":
+            return body | {name: rng.randrange(SHAPE[1]) for name in ("group", "from")}
+        if rng.random() < 0.8 or kind == "evidence":
+            body["showers"] = shower
+        return body | {"smoothing": rng.choice((None, 0, 1.5, 4))}
 
     def _mark(self, rng: Random, number: int) -> int:
         """Return the number of a mark, mostly of one that there is."""

@@ -367,6 +367,7 @@ class TestRoutes:
         flagged = [fits.getdata(f"out/{root}_rateints.fits", "DQ")[0, 25, 30] for root in ROOTS[:2]]
         assert (flagged[0] & 4, flagged[1] & 4) == (4, 0)
 
+    @pytest.mark.slow
     def test_parameters_of_the_steps(self, batch, jumps, crds_cache):
         """As from strun; lists are made by commas, a parameter file may be the stock pipeline's."""
         Path("stock.asdf").write_text(
@@ -423,6 +424,7 @@ class TestRoutes:
             batch(target=target, step_parameters=StepParameters(**step_parameters))
         assert not Path("out").exists()
 
+    @pytest.mark.slow
     def test_steps_that_were_done_before_stay_done(self, batch, noisy, crds_cache):
         """The rate of a jump file tells of all steps, as that of the raw ramp does."""
         save(noisy.raw_model(), Path(f"data/{ROOTS[0]}_uncal.fits"))
@@ -485,6 +487,7 @@ class TestRoutes:
 class TestRealRamp:
     """A real exposure, by batch and by hand."""
 
+    @pytest.mark.slow
     def test_equal_arrays(self, real_ramp, batch):
         """From the raw ramp through the drop-in pipeline."""
         root = real_ramp.name.removesuffix("_uncal.fits")
@@ -504,6 +507,7 @@ class TestRealRamp:
 class TestRateFromRateintsFullFrame:
     """At the size of a detector."""
 
+    @pytest.mark.slow
     def test_nothing_masked(self, tmp_path_factory, batch):
         """A region file without accepted showers leaves the rate of ramp_fit, to 1e-4 sigma."""
         builder = RampBuilder(

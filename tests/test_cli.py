@@ -159,6 +159,7 @@ def demo(tmp_path_factory):
     return done, folder / "showermask-demo"
 
 
+@pytest.mark.slow
 class TestDemo:
     """The demonstration, on a machine without network, CRDS or environment."""
 

@@ -165,6 +165,7 @@ class TestStockPipeline:
 class TestDropInPipeline:
     """calwebb_detector1_showers."""
 
+    @pytest.mark.slow
     def test_from_the_shell(self, strun, uncal, regions):
         """The step is a step of the pipeline, with parameters of its own."""
         strun(
@@ -328,6 +329,7 @@ class TestStandalone:
         )
         assert fits.getval(f"{ROOT}_jump_showermask.fits", "S_SHWMSK") == "COMPLETE"
 
+    @pytest.mark.slow
     def test_from_jump_to_rate(self, strun, products, regions):
         """The third parameter file goes from a jump file to rates with standard names."""
         strun(
@@ -392,6 +394,7 @@ class TestStandalone:
 class TestRealRamp:
     """The whole pipeline on real MIRI data."""
 
+    @pytest.mark.slow
     def test_masks_only_where_asked(self, real_ramp, write):
         """On 5 integrations of real detector noise the mask changes the masked pixels alone."""
         root = real_ramp.name.removesuffix("_uncal.fits")

@@ -361,6 +361,7 @@ class TestAgreement:
         for _, text in self.batch(capsys):
             assert "is a raw ramp (uncal)" in text
 
+    @pytest.mark.slow
     def test_a_mask_that_was_allowed_is_reported(self, capsys):
         """The report shows what the batch has masked, however large."""
         frame = polygon(((0, 0), (39, 0), (39, 31), (0, 31)))

@@ -288,6 +288,7 @@ def test_a_name_as_long_as_names_may_be(glowing):
     assert RateSource.near(Path("x" * 240 + "_jump.fits"), Path("out")) == RateSource()
 
 
+@pytest.mark.slow
 def test_an_input_that_is_gone_stops_no_report(glowing, tmp_path):
     """The reason is told, the others are shown."""
     (tmp_path / "regions").mkdir()

@@ -391,6 +391,7 @@ def crowded(chrome, tmp_path):
     chrome.get_log("browser")
 
 
+@pytest.mark.slow
 class TestTwentyCandidates:
     """A page of candidates on a full frame."""
 
