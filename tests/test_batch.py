@@ -839,6 +839,7 @@ def test_workers_for_cores_and_memory(monkeypatch):
     assert count_workers([replace(job, record=replace(row, input_size=10**12))]) == 1
 
 
+@pytest.mark.slow
 def test_a_failed_exposure_is_in_the_batch(noisy, jumps, capsys):
     """Its old products are named as such; it is not called one of before."""
     arguments = ["batch", "regions", "data", "-o", "out", "-j", "1"]

@@ -193,6 +193,7 @@ class TestDropInPipeline:
         assert_files_masked()
         assert rate.meta.cal_step.manual_shower_mask == "COMPLETE"
 
+    @pytest.mark.slow
     def test_the_rest_is_the_stock_pipeline(self, uncal):
         """Without a region file every array of both products is that of the stock pipeline."""
         for pipeline, folder in ((Detector1Pipeline, "a"), (Detector1ShowersPipeline, "b")):
@@ -251,6 +252,7 @@ class TestDropInPipeline:
         )
         assert_files_masked()
 
+    @pytest.mark.slow
     def test_a_pipeline_that_is_run_twice_forgets(self, uncal, regions):
         """Products of a second exposure do not carry the record of the first."""
         pipeline = Detector1ShowersPipeline()
@@ -262,6 +264,7 @@ class TestDropInPipeline:
         assert second.meta.cal_step.manual_shower_mask == "SKIPPED"
         assert not np.any(np.isnan(second.data))
 
+    @pytest.mark.slow
     def test_likely_leaves_nothing_unflagged(self, uncal, write):
         """LIKELY leaves NaN of two groups after a jump without DO_NOT_USE; ours flags them."""
         only = Shower(integration=0, group=0, last_group=2, x=20, y=15, a=9, b=5, theta=30)

@@ -488,6 +488,7 @@ def test_a_file_that_changed_on_disk(page, jump):
     assert page.save().showers[0].is_accepted
 
 
+@pytest.mark.slow
 def test_apply_is_what_strun_does(page, jump, tmp_path):
     """The product of Apply has the arrays of strun's on the saved region file."""
     page.press(Keys.ARROW_UP, Keys.ARROW_RIGHT)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation, binary_opening
 
 from showermask.exposure.dq import DO_NOT_USE, JUMP_DET, SATURATED
-from showermask.regionfile.entry import Box, grow_box
+from showermask.regionfile.entry import Box, box_within, grow_box
 
 __all__ = [
     "NEVER_GOOD",
@@ -68,10 +68,7 @@ def read_differences(
     """
     # Jumps are grown: a pixel more to each side.
     halo = grow_box(box, 1, image_shape)
-    inner = tuple(
-        slice(part.start - wider.start, part.stop - wider.start)
-        for part, wider in zip(box, halo, strict=True)
-    )
+    inner = box_within(box, halo)
     ngroups = images.stack_shape[1]
     differences = np.empty((ngroups - 1, *(part.stop - part.start for part in box)), np.float32)
     jumps = np.zeros(differences.shape, bool)

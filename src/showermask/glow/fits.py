@@ -13,7 +13,7 @@ from showermask.glow.duration import best_last_group, noise_ratio, part_removed
 from showermask.glow.evidence import Evidence
 from showermask.glow.light_curve import best_onset
 from showermask.regionfile.ellipse import Ellipse
-from showermask.regionfile.entry import grow_box
+from showermask.regionfile.entry import box_within, grow_box
 
 __all__ = ["Trade", "fit_ellipse", "fit_group", "fit_last_group"]
 
@@ -120,10 +120,7 @@ def fit_ellipse(evidence: Evidence, start: Ellipse) -> tuple[Ellipse, float]:
     for _ in range(2):
         fitted = best_aperture(signal, power, fitted, around, smallest=_SMALLEST, largest=largest)
     box = fitted.box(shape)
-    part = tuple(
-        slice(inner.start - outer.start, inner.stop - outer.start)
-        for inner, outer in zip(box, around, strict=True)
-    )
+    part = box_within(box, around)
     inside = fitted.inside(*box)
     count = np.count_nonzero(inside)
     significance = float(signal[part][inside].sum()) / math.sqrt(count) if count else 0.0

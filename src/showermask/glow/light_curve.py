@@ -11,7 +11,7 @@ from scipy.ndimage import distance_transform_edt
 from scipy.optimize import nnls
 
 from showermask.glow.differences import NEVER_GOOD, Images, read_differences
-from showermask.regionfile.entry import Box, Entry, grow_box
+from showermask.regionfile.entry import Box, Entry, box_within, grow_box
 
 __all__ = [
     "Aperture",
@@ -57,11 +57,7 @@ class Aperture:
         width = max(_LEAST_WIDTH, _WIDTH * float(np.sqrt(np.count_nonzero(mask) / np.pi)))
         box = grow_box(inner, int(np.ceil(_GAP + width)), image_shape)
         inside = np.zeros([part.stop - part.start for part in box], bool)
-        rows, columns = (
-            slice(part.start - wider.start, part.stop - wider.start)
-            for part, wider in zip(inner, box, strict=True)
-        )
-        inside[rows, columns] = mask
+        inside[box_within(inner, box)] = mask
         distance = distance_transform_edt(~inside) if inside.any() else np.zeros(inside.shape)
         ring = (distance > _GAP) & (distance <= _GAP + width)
         return cls(box=box, inside=inside, ring=ring)

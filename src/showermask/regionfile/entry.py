@@ -23,7 +23,7 @@ from showermask.exceptions import EntryError
 from showermask.exposure.product import Exposure
 from showermask.regionfile.schema import entry_problems
 
-__all__ = ["Box", "Entry", "Status", "grow_box", "plain_list"]
+__all__ = ["Box", "Entry", "Status", "box_within", "grow_box", "plain_list"]
 
 #: Whole numbers from here on are none that an entry can have.
 _HUGE = 2.0**63
@@ -241,6 +241,15 @@ def grow_box(box: Box, margin: int, image_shape: tuple[int, int]) -> Box:
     rows, columns = (
         slice(max(0, part.start - margin), min(size, part.stop + margin))
         for part, size in zip(box, image_shape, strict=True)
+    )
+    return rows, columns
+
+
+def box_within(box: Box, outer: Box) -> Box:
+    """Return a box as its place in another one that holds it."""
+    rows, columns = (
+        slice(part.start - wider.start, part.stop - wider.start)
+        for part, wider in zip(box, outer, strict=True)
     )
     return rows, columns
 

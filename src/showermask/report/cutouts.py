@@ -16,7 +16,7 @@ from showermask.files import is_file
 from showermask.glow.evidence import Evidence
 from showermask.glow.quicklook import MaskedPlaces, estimate_rate
 from showermask.masking.footprint import Footprint
-from showermask.regionfile.entry import Box, grow_box
+from showermask.regionfile.entry import Box, box_within, grow_box
 
 __all__ = ["Curve", "Cutout", "RateSource", "cut_out"]
 
@@ -171,12 +171,8 @@ def _evidence(
         image = evidence.image(box=wide)
     except EntryError:
         return *_difference(reader, where, group, box), None
-    rows, columns = (
-        slice(inner.start - outer.start, inner.stop - outer.start)
-        for inner, outer in zip(box, wide, strict=True)
-    )
     title = f"evidence, smoothed {evidence.smoothing:g} px"
-    return image[rows, columns], title, "σ", _curve(evidence, exposure.group_time)
+    return image[box_within(box, wide)], title, "σ", _curve(evidence, exposure.group_time)
 
 
 def _curve(evidence: Evidence, group_time: float | None) -> Curve | None:

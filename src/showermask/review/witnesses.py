@@ -15,7 +15,7 @@ from showermask.exposure.images import ImageReader
 from showermask.exposure.names import product_suffix
 from showermask.exposure.sky import read_wcs
 from showermask.glow.evidence import Evidence
-from showermask.regionfile.entry import Entry, grow_box
+from showermask.regionfile.entry import Entry, box_within, grow_box
 from showermask.review.exposures import Review
 
 __all__ = ["Witnesses", "has_neighbours"]
@@ -115,12 +115,8 @@ class Witnesses:
         evidence = Evidence.of_entry(there, moved, integration=integration, course=course)
         wide = grow_box(around, _SURROUNDINGS, shape)
         image = evidence.image(box=wide)
-        rows, columns = (
-            slice(inner.start - outer.start, inner.stop - outer.start)
-            for inner, outer in zip(around, wide, strict=True)
-        )
         x, y = _centre(moved)
-        return image[rows, columns], (x - around[1].start, y - around[0].start)
+        return image[box_within(around, wide)], (x - around[1].start, y - around[0].start)
 
     def _others(self, number: int, reader: ImageReader) -> list[Path]:
         """Return the nearest exposures of the folder with the same product, detector and array."""
