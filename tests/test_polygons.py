@@ -236,7 +236,7 @@ class TestCommands:
         assert main(["report", "out"]) == 0
         page = Path("out/report.html").read_text()
         assert "polygons[1]" in page
-        assert page.count("<polygon") == 16
+        assert page.count("<figure") == 10
 
     def test_batch_and_dry_run_refuse_the_same(self, files, capsys):
         """In the same words, with exit code 1."""
