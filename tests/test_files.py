@@ -4,12 +4,13 @@ import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
 from showermask import files
 from showermask.exceptions import LockedError, OutputError
-from showermask.files import FileLock, atomic_write, is_file
+from showermask.files import FileLock, atomic_folder, atomic_write, is_file
 
 
 @pytest.fixture(autouse=True)
@@ -132,3 +133,25 @@ class TestLock:
 def test_names_that_no_file_can_have(tmp_path):
     """Are those of none, not an error."""
     assert not is_file(tmp_path / ("x" * 300))
+
+
+def test_a_folder_that_can_not_be_replaced_is_put_back(tmp_path, monkeypatch):
+    """Nothing of the one that was there is lost."""
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    (folder / "old").write_text("kept")
+    rename = Path.replace
+
+    def fail(self, target):
+        if self.name == "new":
+            raise OSError(28, "No space left on device")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "replace", fail)
+    with (
+        pytest.raises(OutputError, match="nothing was changed"),
+        atomic_folder(folder) as staged,
+    ):
+        (staged / "new").write_text("half")
+    assert [path.name for path in folder.iterdir()] == ["old"]
+    assert [path.name for path in tmp_path.iterdir()] == ["pictures"]

@@ -33,9 +33,9 @@ def ramps(tmp_path_factory):
     folder = tmp_path_factory.mktemp("ramps")
     sky = RampBuilder(nints=2, ngroups=24, ny=160, nx=176, readnoise=6.0, pedestal=100.0, seed=3)
     for name, builder in (("a", sky.add_glow(GLOW, amplitude=12.0, decay=12.0)), ("b", sky)):
-        replace(builder, seed=ord(name)).model(subarray="SUB256").save(
-            str(folder / f"{name}_jump.fits")
-        )
+        model = replace(builder, seed=ord(name)).model(subarray="SUB256")
+        model.pixeldq[135:155, 80:115] = 1
+        model.save(str(folder / f"{name}_jump.fits"))
     return folder
 
 
@@ -65,6 +65,15 @@ def brightness(page):
     """Return the mean of the image as it is painted."""
     png = page.driver.find_element(By.ID, "viewport").screenshot_as_png
     return float(np.mean(imread(io.BytesIO(png))[..., 0])) * 255
+
+
+def colour_at(page, x, y):
+    """Return red, green and blue at an image position, over some pixels."""
+    png = page.driver.find_element(By.ID, "viewport").screenshot_as_png
+    box = page.driver.find_element(By.ID, "viewport").rect
+    column, row = (round(p - o) for p, o in zip(page.at(x, y), (box["x"], box["y"]), strict=True))
+    image = imread(io.BytesIO(png))[row - 8 : row + 9, column - 8 : column + 9, :3]
+    return 255 * image.mean(axis=(0, 1))
 
 
 class TestNext:
@@ -345,9 +354,14 @@ class TestLooks:
 
     def test_pixel_flags(self, page):
         """PIXELDQ is a layer, off at first."""
-        assert not page.driver.find_element(By.ID, "show-pixel-flags").is_selected()
+        box = page.driver.find_element(By.ID, "show-pixel-flags")
+        assert not box.is_selected()
+        before = colour_at(page, 100, 145)
         page.press("Q")
-        assert page.driver.find_element(By.ID, "show-pixel-flags").is_selected()
+        assert box.is_selected()
+        page.wait_until(lambda: abs(colour_at(page, 100, 145) - before).max() > 40, "the layer")
+        page.press("Q")
+        page.wait_until(lambda: abs(colour_at(page, 100, 145) - before).max() < 2, "it gone")
 
     def test_conflict(self, page):
         """The focus of the question is on Cancel: Enter loses nothing."""

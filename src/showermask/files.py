@@ -48,17 +48,8 @@ def atomic_write(
             f"{path}: is read-only, expected a file that may be replaced; "
             "change its mode (chmod u+w), or give another name"
         )
-    _sweep(target.parent)
-    prefix = f"{STAGING_PREFIX}{os.getpid()}@{_host()}-"
-    try:
-        staging = tempfile.TemporaryDirectory(prefix=prefix, dir=target.parent)
-    except OSError as error:
-        raise OutputError(
-            f"{path}: its folder can't be written to ({error.strerror}), "
-            "expected an existing folder with write permission"
-        ) from error
-    with staging:
-        draft = Path(staging.name) / target.name
+    with _staging(target.parent, path) as staging:
+        draft = staging / target.name
         try:
             yield draft
             _hand_on_mode(Path(mode_of or target), draft)
@@ -72,14 +63,8 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     """Fill a folder aside, and put it in the place of the one of that name when it is whole."""
     if path.exists() and not path.is_dir():
         raise OutputError(f"{path}: is a file, expected the name of a folder to write")
-    _sweep(path.parent)
-    prefix = f"{STAGING_PREFIX}{os.getpid()}@{_host()}-"
-    try:
-        staging = tempfile.TemporaryDirectory(prefix=prefix, dir=path.parent)
-    except OSError as error:
-        raise OutputError(f"{path}: can't be made ({error.strerror})") from error
-    with staging:
-        made, old = Path(staging.name) / "new", Path(staging.name) / "old"
+    with _staging(path.parent, path) as staging:
+        made, old = staging / "new", staging / "old"
         made.mkdir()
         try:
             yield made
@@ -87,7 +72,25 @@ def atomic_folder(path: Path) -> Iterator[Path]:
                 path.replace(old)
             made.replace(path)
         except OSError as error:
-            raise OutputError(f"{path}: can't be written ({error})") from error
+            if old.exists():
+                old.replace(path)
+            raise OutputError(f"{path}: can't be written ({error}); nothing was changed") from error
+
+
+@contextmanager
+def _staging(folder: Path, path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Make a folder aside in which ``path`` is prepared, and remove what is left in it."""
+    _sweep(folder)
+    prefix = f"{STAGING_PREFIX}{os.getpid()}@{_host()}-"
+    try:
+        staging = tempfile.TemporaryDirectory(prefix=prefix, dir=folder)
+    except OSError as error:
+        raise OutputError(
+            f"{path}: its folder can't be written to ({error.strerror}), "
+            "expected an existing folder with write permission"
+        ) from error
+    with staging:
+        yield Path(staging.name)
 
 
 def _is_writable(path: Path) -> bool:

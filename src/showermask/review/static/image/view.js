@@ -181,13 +181,11 @@ export class ImageView {
         viewport.dataset.part = wanted;
         viewport.dataset.took = (performance.now() - started).toFixed(1);
       }
-      const [image, flags, pixelFlags] = await Promise.all([
+      const [image, flags] = await Promise.all([
         frames.image(view, revision),
         isGroup ? frames.flags(view.integration, view.group) : null,
-        store.look.pixelFlags ? frames.pixelFlags() : null,
       ]);
       if (!isCurrent()) return true;
-      this.pixelFlags = pixelFlags;
       this.#setImage(image, flags);
       if (viewport.dataset.part !== wanted) viewport.dataset.took = (performance.now() - started).toFixed(1);
       viewport.dataset.shown = wanted;
@@ -234,7 +232,20 @@ export class ImageView {
     this.canvas.setStretch(store.stretch, look.map, look.inverted);
     this.canvas.setFlags(this.flags, look.enabled, info.flags, look.flagsOn ? look.opacity : 0);
     this.canvas.setPixelFlags(look.pixelFlags ? this.pixelFlags : null, look.opacity);
+    if (look.pixelFlags && !this.pixelFlags) this.#fetchPixelFlags();
     this.#paint();
+  }
+
+  // The flags of pixels are the same for all images of an exposure: they are fetched when they are
+  // first to be shown.
+  async #fetchPixelFlags() {
+    const { frames, store } = this;
+    await store.attempt(async () => {
+      const flags = await frames.pixelFlags();
+      if (this.frames !== frames || this.pixelFlags) return;
+      this.pixelFlags = flags;
+      this.#applyLook();
+    });
   }
 
   async #drawMask() {

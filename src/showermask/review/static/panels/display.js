@@ -21,7 +21,7 @@ export class DisplayPanel {
     this.$ = $;
     $("map").replaceChildren(...COLOUR_MAPS.map((name) => new Option(name, name)));
     $("shape").replaceChildren(...STRETCHES.map((name) => new Option(name, name)));
-    for (const [id, name] of Object.entries({ map: "map" })) $(id).value = store.look[name];
+    $("map").value = store.look.map;
     for (const [id, name] of Object.entries(CHECKED)) $(id).checked = store.look[name];
     $("opacity").value = 100 * store.look.opacity;
     $("smoothing").addEventListener("input", (event) => store.setSmoothing(Number(event.target.value)));
@@ -74,7 +74,6 @@ export class DisplayPanel {
       this.$(id).addEventListener(kind, (event) => {
         /** @type {Function} */ (apply)(event.target);
         store.emit("look");
-        if (id === "show-pixel-flags") store.emit("image");
       });
     }
     this.$("show-mask").addEventListener("change", (event) => {
