@@ -1,7 +1,7 @@
 """Measure the peak memory of one exposure, by target and product, full frame of 40 groups.
 
 Each runs in a process of its own; printed are the peak and, in units of the input file, what is
-above a worker that has done nothing. ``showermask.batch.cluster`` sizes its workers by these.
+above a worker that has done nothing. ``showermask.batch.job`` has these.
 
 Run: python benchmarks/batch_memory.py [GROUPS]
 """

@@ -15,7 +15,7 @@ from jwst.ramp_fitting import RampFitStep
 from stdatamodels.jwst import datamodels
 
 from showermask import Detector1ShowersPipeline, ManualShowerMaskStep, Shower
-from showermask.batch.cluster import count_workers
+from showermask.workers.cluster import count_workers
 from showermask.batch.job import Job
 from showermask.batch.matching import PREFERENCE, match_exposures
 from showermask.batch.parameters import StepParameters
@@ -814,8 +814,8 @@ class TestManifest:
 
 def test_workers_for_cores_and_memory(monkeypatch):
     """As many as cores and memory allow, as many as were asked for, never more than jobs."""
-    monkeypatch.setattr("showermask.batch.cluster.CPU_COUNT", 16)
-    monkeypatch.setattr("showermask.batch.cluster.MEMORY_LIMIT", 16e9)
+    monkeypatch.setattr("showermask.workers.cluster.CPU_COUNT", 16)
+    monkeypatch.setattr("showermask.workers.cluster.MEMORY_LIMIT", 16e9)
     row = Record(
         exposure="x",
         input="x",

@@ -97,7 +97,7 @@ def run(options: argparse.Namespace) -> int:
     """Run the command."""
     from showermask.batch.parameters import StepParameters
     from showermask.batch.plan import Request
-    from showermask.batch.progress import Progress
+    from showermask.batch.progress import BatchProgress
     from showermask.batch.run import preview, run_batch
 
     request = Request(
@@ -112,10 +112,10 @@ def run(options: argparse.Namespace) -> int:
         is_forced=options.force,
     )
     if options.dry_run:
-        return 0 if preview(request, Progress()).is_good else 1
+        return 0 if preview(request, BatchProgress()).is_good else 1
     # A batch system that wants its node back says so by SIGTERM.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    summary = run_batch(request, Progress())
+    summary = run_batch(request, BatchProgress())
     for line in summary.describe():
         say(line)
     return 0 if summary.is_good else 1

@@ -31,6 +31,20 @@ __all__ = ["MAX_ATTEMPTS", "Job", "installed_versions", "run_job"]
 #: A worker that dies takes its exposure with it; more than one is no accident.
 MAX_ATTEMPTS = 2
 
+#: Memory that an exposure takes at its peak, in units of its file; measured with
+#: benchmarks/batch_memory.py, with a fifth or more to spare.
+_PEAK_MEMORY = {
+    ("masked", "jump"): 1.5,
+    ("masked", "ramp"): 1.5,
+    ("masked", "rateints"): 2.5,
+    ("masked", "rate"): 2.5,
+    ("rate", "jump"): 2.0,
+    ("rate", "ramp"): 8.0,
+    ("rate", "uncal"): 22.0,
+    ("rate", "rateints"): 7.0,
+    ("rate", "rate"): 2.5,
+}
+
 _PACKAGES = ("showermask", "jwst", "stcal", "stdatamodels", "stpipe", "numpy")
 _LOGGERS = ("jwst", "stcal", "stdatamodels", "stpipe", "py.warnings")
 
@@ -52,6 +66,29 @@ class Job:
     step_parameters: StepParameters
     #: Where to work and to publish.
     workspace: Workspace
+
+    @property
+    def name(self) -> str:
+        """Name of the exposure."""
+        return self.record.exposure
+
+    @property
+    def run_id(self) -> str:
+        """Name of the batch."""
+        return self.workspace.run
+
+    @property
+    def peak_memory(self) -> float:
+        """Bytes that it takes at its peak."""
+        return self.record.input_size * _PEAK_MEMORY[self.target, self.suffix]
+
+    def run(self) -> Record:
+        """Process the exposure."""
+        return run_job(self)
+
+    def given_up(self, error: str) -> Record:
+        """Return the record of a job whose workers died."""
+        return replace(self.record, status="failed", error=error)
 
 
 def run_job(job: Job) -> Record:

@@ -130,8 +130,8 @@ def _job(planned: PlannedExposure, request: Request, workspace: Workspace) -> Jo
 def _run_jobs(jobs: list[Job], request: Request, reporter: Reporter) -> Iterator[Record]:
     if not jobs:
         return
-    from showermask.batch.cluster import count_workers, open_client
-    from showermask.batch.flight import RENEW_AFTER, run_jobs
+    from showermask.workers.cluster import count_workers, open_client
+    from showermask.workers.flight import RENEW_AFTER, run_tasks
 
     workers = count_workers(jobs, request.workers)
     where = request.scheduler or f"{workers} worker{'s' if workers > 1 else ''}"
@@ -139,7 +139,7 @@ def _run_jobs(jobs: list[Job], request: Request, reporter: Reporter) -> Iterator
     with open_client(workers=workers, scheduler=request.scheduler) as client:
         reporter.start(len(jobs))
         renew_after = RENEW_AFTER if request.scheduler is None else None
-        yield from run_jobs(client, jobs, say=reporter.say, renew_after=renew_after)
+        yield from run_tasks(client, jobs, say=reporter.say, renew_after=renew_after)
 
 
 def _failed_record(root: str, error: str, request: Request) -> Record:

@@ -1,4 +1,4 @@
-"""The dask workers of a batch, on this machine or on a cluster."""
+"""The dask workers, on this machine or on a cluster."""
 
 from __future__ import annotations
 
@@ -16,37 +16,24 @@ from dask.system import CPU_COUNT
 from distributed import Client, LocalCluster
 from distributed.system import MEMORY_LIMIT
 
-from showermask.batch.job import Job
 from showermask.exceptions import ClusterError
 from showermask.messages import loggers_at
+from showermask.workers.task import Task
 
 __all__ = ["count_workers", "open_client"]
 
 #: Memory of a worker before it opens anything, in bytes; measured: 0.27e9, and a tenth more later.
 _IDLE_MEMORY = 0.4e9
-#: Memory that an exposure takes at its peak, in units of its file; measured with
-#: benchmarks/batch_memory.py, with a fifth or more to spare.
-_PEAK_MEMORY = {
-    ("masked", "jump"): 1.5,
-    ("masked", "ramp"): 1.5,
-    ("masked", "rateints"): 2.5,
-    ("masked", "rate"): 2.5,
-    ("rate", "jump"): 2.0,
-    ("rate", "ramp"): 8.0,
-    ("rate", "uncal"): 22.0,
-    ("rate", "rateints"): 7.0,
-    ("rate", "rate"): 2.5,
-}
 
 _CONNECT_TIMEOUT = 10  # s
 
 
-def count_workers(jobs: Sequence[Job], wanted: int | None = None) -> int:
+def count_workers(tasks: Sequence[Task], wanted: int | None = None) -> int:
     """Return how many workers this machine can feed."""
     if wanted is None:
-        largest = max((_peak_memory(job) for job in jobs), default=_IDLE_MEMORY)
+        largest = _IDLE_MEMORY + max((task.peak_memory for task in tasks), default=0.0)
         wanted = min(CPU_COUNT, int(MEMORY_LIMIT // largest))
-    return max(1, min(wanted, len(jobs)))
+    return max(1, min(wanted, len(tasks)))
 
 
 @contextmanager
@@ -143,7 +130,3 @@ def _quiet() -> Iterator[None]:
     names = {name for name in logging.root.manager.loggerDict if name.split(".")[0] in families}
     with loggers_at(logging.CRITICAL + 1, names.union(families)):
         yield
-
-
-def _peak_memory(job: Job) -> float:
-    return _IDLE_MEMORY + job.record.input_size * _PEAK_MEMORY[job.target, job.suffix]

@@ -1,9 +1,8 @@
-"""Run the jobs of a batch on dask workers: a few at a time, again where a worker died.
+"""Run tasks on dask workers: a few at a time, again where a worker died.
 
 A scheduler counts the death of a worker against every task that waited for it, and gives a task up
 after a few. Here only two tasks wait for each thread, and what was given up is submitted again
-under another key; how often an exposure has cost a worker its life is counted on disk, by
-`showermask.batch.workspace`. All keys share one prefix, by which schedulers keep their statistics.
+under another key; how often an exposure has cost a worker its life is for the task to count. All keys share one prefix, by which schedulers keep their statistics.
 """
 
 from __future__ import annotations
@@ -15,23 +14,23 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from contextlib import suppress
-from dataclasses import replace
 from importlib.util import find_spec
+from typing import Any
 
 from distributed import Client, Future
 from distributed.scheduler import KilledWorker
 
-from showermask.batch.job import Job, run_job
 from showermask.exceptions import ClusterError
-from showermask.pipeline.manifest import Record
+from showermask.workers.task import Task
 
-__all__ = ["RENEW_AFTER", "run_jobs"]
+__all__ = ["RENEW_AFTER", "run_tasks"]
 
 #: Exposures a worker process, which grows by some 0.2 MB with each.
 RENEW_AFTER = 500
 
 _AHEAD = 2  # tasks for each thread: one that runs, one that waits for it
 _MOST_SUBMISSIONS = 10  # of one exposure
+_GIVEN_UP = f"was given up after {_MOST_SUBMISSIONS} tries: its workers died, which is what running out of memory looks like"
 _LOOK_INTERVAL = 0.5  # s, between looks at what no event tells of
 _COUNT_INTERVAL = 1.0  # s, between counts of the workers
 _ANSWER_TIME = 60.0  # s that a scheduler may take to answer
@@ -40,16 +39,16 @@ _PATIENCE = 5.0  # s without workers before that is said
 _LONGEST_WAIT = 600.0  # s without workers before the run ends
 
 
-def run_jobs(
+def run_tasks(
     client: Client,
-    jobs: Sequence[Job],
+    tasks: Sequence[Task],
     *,
     say: Callable[[str], None] = lambda _: None,
     renew_after: int | None = None,
     longest_wait: float = _LONGEST_WAIT,
-) -> Iterator[Record]:
-    """Run jobs, and yield their records as they are finished."""
-    waiting, flight, crew = deque(jobs), _Flight(client), _Crew(client, say, longest_wait)
+) -> Iterator[Any]:
+    """Run tasks, and yield what became of each as it is finished."""
+    waiting, flight, crew = deque(tasks), _Flight(client), _Crew(client, say, longest_wait)
     landed = 0
     try:
         while waiting or flight:
@@ -62,26 +61,30 @@ def run_jobs(
                 room = _AHEAD * max(1, threads) - len(flight)
                 for _ in range(min(room, len(waiting))):
                     flight.submit(waiting.popleft())
-            for job, outcome in flight.landed():
-                if isinstance(outcome, Record):
+            for task, outcome in flight.landed():
+                if outcome is not None:
                     landed += 1
                     yield outcome
-                elif flight.submissions[job.record.exposure] < _MOST_SUBMISSIONS:
-                    waiting.appendleft(job)
+                elif flight.submissions[task.name] < _MOST_SUBMISSIONS:
+                    waiting.appendleft(task)
                 else:
-                    yield _given_up(job)
+                    yield task.given_up(_GIVEN_UP)
     finally:
         flight.end()
 
 
 class _Call:
-    """A job as it travels: what it is unpacked to is made by the worker, not by the scheduler."""
+    """A task as it travels: what it is unpacked to is made by the worker, not by the scheduler."""
 
-    def __init__(self, job: Job) -> None:
-        self._job = job
+    def __init__(self, task: Task) -> None:
+        self._task = task
 
-    def __reduce__(self) -> tuple[Callable[[Job], Record], tuple[Job]]:
-        return run_job, (self._job,)
+    def __reduce__(self) -> tuple[Callable[[Task], Any], tuple[Task]]:
+        return _run, (self._task,)
+
+
+def _run(task: Task) -> Any:
+    return task.run()
 
 
 class _Crew:
@@ -138,47 +141,46 @@ class _Crew:
 
 
 class _Flight:
-    """The jobs that are submitted and not finished."""
+    """The tasks that are submitted and not finished."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
-        self._jobs: dict[Future, Job] = {}
+        self._tasks: dict[Future, Task] = {}
         self._bell = threading.Event()
         self.submissions: Counter[str] = Counter()
 
     def __len__(self) -> int:
-        return len(self._jobs)
+        return len(self._tasks)
 
-    def submit(self, job: Job) -> None:
-        """Hand a job to the scheduler."""
-        root = job.record.exposure
-        self.submissions[root] += 1
-        key = ("run-exposure", job.workspace.run, root, self.submissions[root])
-        future = self._client.submit(pickle.loads, pickle.dumps(_Call(job)), key=key, pure=False)
-        self._jobs[future] = job
+    def submit(self, task: Task) -> None:
+        """Hand a task to the scheduler."""
+        self.submissions[task.name] += 1
+        key = ("run-exposure", task.run_id, task.name, self.submissions[task.name])
+        future = self._client.submit(pickle.loads, pickle.dumps(_Call(task)), key=key, pure=False)
+        self._tasks[future] = task
         future.add_done_callback(lambda _: self._bell.set())
 
-    def landed(self) -> Iterator[tuple[Job, Record | None]]:
+    def landed(self) -> Iterator[tuple[Task, Any]]:
         """Wait a while, and take out what is finished; None for what is to be submitted again."""
         self._bell.wait(_LOOK_INTERVAL)
         self._bell.clear()
-        for future in [f for f in self._jobs if f.status not in ("pending", "lost")]:
+        for future in [f for f in self._tasks if f.status not in ("pending", "lost")]:
             try:
                 outcome = self._outcome(future)
             except TimeoutError:
                 continue  # the worker that has the result died: dask makes it anew
-            yield self._jobs.pop(future), outcome
+            yield self._tasks.pop(future), outcome
 
     def end(self) -> None:
         """Take back what is not finished."""
-        if self._jobs and self._client.status == "running":
+        if self._tasks and self._client.status == "running":
             with suppress(OSError, CancelledError, TimeoutError):
-                self._client.cancel(list(self._jobs), force=True)
-        self._jobs.clear()
+                self._client.cancel(list(self._tasks), force=True)
+        self._tasks.clear()
 
-    def _outcome(self, future: Future) -> Record | None:
+    def _outcome(self, future: Future) -> Any:
         try:
-            record: Record = future.result(timeout=_FETCH_TIME)
+            outcome = future.result(timeout=_FETCH_TIME)
         except KilledWorker:
             return None
         except CancelledError as error:
@@ -191,12 +193,12 @@ class _Flight:
             raise
         except OSError as error:
             raise _scheduler_lost() from error
-        except Exception as error:  # a job itself raises nothing
+        except Exception as error:  # a task itself raises nothing
             raise ClusterError(
                 f"a worker can't run showermask ({type(error).__name__}: {error}); install this "
                 "version on all workers"
             ) from error
-        return record
+        return outcome
 
     def _lack(self, error: ImportError) -> str:
         """Return which workers have no showermask, or another one."""
@@ -208,14 +210,6 @@ class _Flight:
             f"{', '.join(without[:3]) or 'a worker'}: has no showermask, or another version of it "
             f"({error}); install this one on all workers"
         )
-
-
-def _given_up(job: Job) -> Record:
-    error = (
-        f"was given up after {_MOST_SUBMISSIONS} tries: its workers died, which is what running "
-        "out of memory looks like"
-    )
-    return replace(job.record, status="failed", error=error)
 
 
 def _scheduler_lost() -> ClusterError:
