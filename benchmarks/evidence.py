@@ -1,10 +1,10 @@
 """Can a reviewer see it? The contrast of the image that N opens, for showers that propose finds.
 
-Run as ``python benchmarks/evidence.py [FIRST_SEED [COUNT [fast|slow|sub]]]``. For each true shower
-that is found, with the ellipse and groups of its candidate: the contrast (mean inside the ellipse
-less mean of a ring around it, over the standard deviation of what is shown at the smoothing shown)
-of the evidence image; of what the best filter could show, which knows the shower's light curve and
-the noise; and of single differences, smoothed alike.
+Run as ``python benchmarks/evidence.py [FIRST_SEED [COUNT [KIND]]]`` (kinds: ``propose/score.py``).
+For each true shower that is found, with the ellipse and groups of its candidate: the contrast (mean
+inside the ellipse less mean of a ring around it, over the standard deviation of what is shown at
+the smoothing shown) of the evidence image; of what the best filter could show, which knows the
+shower's light curve and the noise; and of single differences, smoothed alike.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-from showermask import Shower
+from showermask import Polygon, Shower
 from showermask.glow.evidence import Evidence
 from showermask.glow.light_curve import Aperture
 from showermask.propose.finder import find_candidates
 
 sys.path.insert(0, str(Path(__file__).parent / "propose"))
-from scenes import GAIN, READ_NOISE, Scene, TrueShower, make_scene
-from score import KINDS, match
+from scenes import GAIN, READ_NOISE, Scene, TrueShower
+from score import build, match
 
 
 def noise_of(image: NDArray[np.float32]) -> float:
@@ -65,14 +65,15 @@ def best_contrast(
 
 def look(seed: int, kind: str) -> list[tuple[float, ...]]:
     """Return S/N, contrasts (ours, best, differences) and seconds of each shower found."""
-    scene = make_scene(seed, **KINDS[kind])
+    scene = build(kind, seed)
     image_shape = scene.data.shape[-2:]
     candidates = list(find_candidates(scene, image_shape, group_time=scene.group_time))
     rate = float(np.median(scene.data[0, -2] - scene.data[0, 1])) / (
         (len(scene.data[0]) - 3) * scene.group_time
     )
     found = []
-    for truth, candidate in match(scene, candidates):
+    for one in match(scene, candidates):
+        truth, candidate = one.shower, one.entry
         if candidate is None:
             continue
         started = time.perf_counter()
@@ -92,7 +93,7 @@ def look(seed: int, kind: str) -> list[tuple[float, ...]]:
 
 
 def single_difference(
-    scene: Scene, candidate: Shower, aperture: Aperture, smoothing: float
+    scene: Scene, candidate: Shower | Polygon, aperture: Aperture, smoothing: float
 ) -> float:
     """Return the contrast of the best of the first three differences of a candidate."""
     found = []
@@ -105,7 +106,7 @@ def single_difference(
     return max(found)
 
 
-def main(first: int = 3001, count: int = 6, kind: str = "fast") -> None:
+def main(first: int = 3001, count: int = 6, kind: str = "steady") -> None:
     """Look at some scenes and print a table."""
     with ProcessPoolExecutor(2) as pool:
         found = pool.map(look, range(first, first + count), [kind] * count)

@@ -15,7 +15,6 @@ from jwst.ramp_fitting import RampFitStep
 from stdatamodels.jwst import datamodels
 
 from showermask import Detector1ShowersPipeline, ManualShowerMaskStep, Shower
-from showermask.workers.cluster import count_workers
 from showermask.batch.job import Job
 from showermask.batch.matching import PREFERENCE, match_exposures
 from showermask.batch.parameters import StepParameters
@@ -29,6 +28,7 @@ from showermask.regionfile.content import RegionFile
 from showermask.regionfile.writer import write_regions
 from showermask.synthetic.crds_cache import Detector, build_cache, use_cache
 from showermask.synthetic.ramps import RampBuilder
+from showermask.workers.cluster import count_workers
 
 ROOTS = [f"jw00001001001_02101_0000{n}_mirimage" for n in range(3)]
 EARLY = Shower(integration=0, group=0, x=9, y=9, a=5, b=4, theta=0)

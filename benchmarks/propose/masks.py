@@ -8,7 +8,8 @@ footprints masked to the end:
   same units, summed over pixels without sign, and in brackets with sign within each shower;
 - time lost: part of all samples.
 
-Run: python benchmarks/propose/masks.py FIRST_SEED COUNT
+Candidates count from a score of 6 on. Run: python benchmarks/propose/masks.py KIND FIRST_SEED COUNT
+(for the kinds see ``score.py``).
 """
 
 import logging
@@ -22,22 +23,28 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scenes import Scene, make_scene
+from scenes import Scene
+from score import build
 
 from showermask.masking.footprint import find_footprints
 from showermask.propose.finder import find_candidates
 from showermask.synthetic.crds_cache import Detector, build_cache, cache_environment
 
 _BITS = 5
+_LEAST_SCORE = 6.0
 
 
-def main(first: int, count: int) -> None:
+def main(kind: str, first: int, count: int) -> None:
     """Score some scenes and print a table."""
     sums: dict[str, NDArray[np.float64]] = {}
     for seed in range(first, first + count):
-        scene = make_scene(seed)
+        scene = build(kind, seed)
         image_shape = scene.data.shape[-2:]
-        found = list(find_candidates(scene, image_shape, group_time=scene.group_time))
+        found = [
+            entry
+            for entry in find_candidates(scene, image_shape, group_time=scene.group_time)
+            if (entry.score or 0.0) >= _LEAST_SCORE
+        ]
         bare = [fit(scene, cube, scene.groupdq) for cube in (scene.data, scene.twin)]
         for title, masks in (
             ("candidates", masked(scene, found)),
@@ -99,7 +106,7 @@ def fit(scene: Scene, data: Any, flags: Any) -> Any:
         subarray="FULL"
     )
     model.data, model.groupdq = data.copy(), flags.copy()
-    model.pixeldq = np.zeros((ny, nx), np.uint32)
+    model.pixeldq = scene.pixeldq.copy()
     model.meta.subarray.xsize, model.meta.subarray.ysize = nx, ny
     rate, _ = RampFitStep.call(model)
     return rate.data.astype(float)
@@ -111,4 +118,4 @@ if __name__ == "__main__":
         os.environ.update(cache_environment(cache))
         logging.disable(logging.ERROR)
         warnings.simplefilter("ignore")
-        main(int(sys.argv[1]), int(sys.argv[2]))
+        main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))

@@ -127,6 +127,20 @@ test("undo brings back what was placed and dropped, then goes to the server", as
   assert.equal(server.entries.showers[0].status, "candidate");
 });
 
+test("one decision is for all integrations of a glow, and is undone as one", async () => {
+  const comment = "one glow over integrations 0 to 1";
+  const { server, store, notices } = await opened([
+    { ...SHOWER, comment }, { ...SHOWER, integration: 1, comment }, { ...SHOWER, integration: 1 },
+  ]);
+  store.select(1);
+  await store.decide("accepted");
+  const statuses = () => server.entries.showers.map(({ status }) => status);
+  assert.deepEqual(statuses(), ["accepted", "accepted", "candidate"]);
+  assert.ok(notices.includes("Decided in 2 integrations at once; Undo (U) takes it back."));
+  await store.undo();
+  assert.deepEqual(statuses(), ["candidate", "candidate", "candidate"]);
+});
+
 test("polygons are marked, edited and deleted as showers are", async () => {
   const { server, store } = await opened();
   store.setLasso(true);

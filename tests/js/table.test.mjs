@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 const from = (name) => import(new URL(`../../src/showermask/review/static/${name}.js`, import.meta.url));
-const { filtered, sorted } = await from("table");
+const { byProbability, filtered, oneGlow, sorted } = await from("table");
 const { ticks } = await from("plot");
 const { limits, scaled } = await from("stretch");
 const { KINDS, viewBody, viewKey } = await from("kinds");
@@ -21,6 +21,32 @@ const ids = (entries) => entries.map(({ id }) => id);
 
 test("candidates come first, the strongest first", () => {
   assert.deepEqual(ids(sorted(ENTRIES, effects, { sort: "", isDown: true })), [4, 3, 2, 1]);
+});
+
+test("the most probable comes first, then the strongest; what has no score comes last", () => {
+  const entries = [
+    { id: 1, section: "pixels" },
+    { id: 2, section: "showers" },
+    { id: 3, section: "showers", score: 9 },
+    { id: 4, section: "polygons", score: 5, probability: 0.9 },
+    { id: 5, section: "showers", score: 50, probability: 0.2 },
+    { id: 6, section: "showers", score: 8, probability: 0.9 },
+  ];
+  assert.deepEqual(ids(entries.sort(byProbability)), [6, 4, 3, 5, 2, 1]);
+});
+
+test("a glow of several integrations is one", () => {
+  const comment = "one glow over integrations 2 to 4";
+  const shower = { section: "showers", status: "candidate", x: 1, y: 2, a: 3, b: 4, theta: 5, comment };
+  const entries = [
+    { ...shower, id: 1, integration: 2 },
+    { ...shower, id: 2, integration: 3, comment: `${comment}; perhaps not a shower: it moves` },
+    { ...shower, id: 3, integration: 4, status: "rejected" },
+    { ...shower, id: 4, integration: 3, x: 9 },
+    { ...shower, id: 5, integration: 4, comment: undefined },
+  ];
+  assert.deepEqual(ids(oneGlow(entries[0], entries)), [1, 2]);
+  assert.deepEqual(ids(oneGlow(entries[4], entries)), [5]);
 });
 
 test("a column sorts both ways, with what is not known last", () => {

@@ -1,56 +1,51 @@
 """Simulated MIRI ramps with showers and all that looks like them: stated guesses, seeded.
 
-Gain 4 e-/DN, read noise 6 DN, group times 2.775 s (FASTR1) and 23.89 s (SLOWR1) are MIRI's (JDox).
-No sizes, shapes or decay times of showers are published; those here are guesses: irregular,
-elongated glows of tens to hundreds of pixels, a few DN/s at most, decaying within tens of seconds,
-not quite exponentially; a fifth began before the first group, half have a bright primary hit.
+`detector` has the noise, `sky` the sources, `showers` the truth, `zoo` the rest. With the folder of
+real data in SHOWERMASK_REALDATA, hits, bad pixels and (`make_real_scene`) the noise are real.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter
 
-GAIN = 4.0  # e-/DN
-READ_NOISE = 6.0  # DN
-FASTR1, SLOWR1 = 2.775, 23.89  # s
+from scenes import zoo as beasts
+from scenes.detector import (
+    DO_NOT_USE,
+    FASTR1,
+    FULL_WELL,
+    GAIN,
+    READ_NOISE,
+    SATURATED,
+    SLOWR1,
+    add_bad_pixels,
+    add_hits,
+    dark_rate,
+    drifts,
+    hits,
+    real_data,
+)
+from scenes.showers import DECAYS, FORMS, TrueShower, best_snr, make_shower
+from scenes.sky import Sky, make_sky
+from scenes.zoo import Confuser
 
-_DO_NOT_USE, _SATURATED, _JUMP_DET = 1, 2, 4
-_JUMP_SIGMAS = 4.0  # what JumpStep finds of ordinary hits
-
-
-@dataclass(frozen=True)
-class TrueShower:
-    """A simulated shower.
-
-    Parameters
-    ----------
-    onset : float
-        When it began, in s after the first group; negative while the detector was idle.
-    footprint : `numpy.ndarray`
-        ``(ny, nx)`` bool: where it has a quarter of its peak.
-    amplitude : float
-        DN/s at its peak when it began.
-    snr : float
-        Signal-to-noise ratio of the best filter.
-    has_primary : bool
-        Whether it has a bright hit.
-    light : `numpy.ndarray`
-        ``(ngroups,)``: DN of its peak that each group has.
-    shape : `numpy.ndarray`
-        ``(ny, nx)``: brightness, 1 at the peak.
-    """
-
-    onset: float
-    footprint: NDArray[np.bool_]
-    amplitude: float
-    snr: float
-    has_primary: bool
-    light: NDArray[np.float64]
-    shape: NDArray[np.float32]
+__all__ = [
+    "DECAYS",
+    "FASTR1",
+    "FORMS",
+    "GAIN",
+    "READ_NOISE",
+    "SLOWR1",
+    "Confuser",
+    "Scene",
+    "TrueShower",
+    "best_snr",
+    "make_real_scene",
+    "make_scene",
+    "make_time_series",
+]
 
 
 @dataclass
@@ -60,20 +55,26 @@ class Scene:
     Parameters
     ----------
     data, twin : `numpy.ndarray`
-        ``(1, ngroups, ny, nx)`` float32 in DN, linearised; with the same noise.
+        ``(nints, ngroups, ny, nx)`` float32 in DN, linearised; with the same noise.
     groupdq : `numpy.ndarray`
-        ``(1, ngroups, ny, nx)`` uint8, as after ``jump``.
+        ``(nints, ngroups, ny, nx)`` uint8, as after ``jump``.
+    pixeldq : `numpy.ndarray`
+        ``(ny, nx)`` uint32.
     group_time : float
         In s.
     showers : list of TrueShower
         The truth.
+    confusers : list of Confuser
+        What is no shower.
     """
 
     data: NDArray[np.float32]
     twin: NDArray[np.float32]
     groupdq: NDArray[np.uint8]
+    pixeldq: NDArray[np.uint32]
     group_time: float
     showers: list[TrueShower] = field(default_factory=list)
+    confusers: list[Confuser] = field(default_factory=list)
 
     @property
     def stack_shape(self) -> tuple[int, int]:
@@ -91,8 +92,8 @@ class Scene:
         return self.groupdq[integration, group, *box]
 
     def pixel_dq_window(self, box: tuple[slice, slice]) -> NDArray[np.uint32]:
-        """Return flags of all groups: none."""
-        return np.zeros(self.data.shape[-2:], np.uint32)[box]
+        """Return flags of all groups."""
+        return self.pixeldq[box]
 
 
 def make_scene(
@@ -103,8 +104,9 @@ def make_scene(
     group_time: float = FASTR1,
     frame: tuple[int, int] = (1024, 1032),
     is_crowded: bool = True,
+    zoo: float = 0.0,
 ) -> Scene:
-    """Simulate an exposure.
+    """Simulate an exposure of one integration.
 
     Parameters
     ----------
@@ -119,53 +121,145 @@ def make_scene(
     frame : tuple of int
         Rows and columns.
     is_crowded : bool
-        Whether there are stars and a galaxy.
+        Whether there are stars and galaxies.
+    zoo : float
+        How much there is of what looks like a shower and is none: 1 for a rich frame.
     """
     rng = np.random.default_rng(seed)
-    ny, nx = frame
-    scale = ny * nx / (1024 * 1032)
     times = group_time * np.arange(1, ngroups + 1)
-    rate = _sky(rng, frame, scale, is_crowded=is_crowded)
-    electrons = rng.poisson(np.clip(rate, 0, None) * group_time * GAIN, (ngroups, ny, nx))
-    ramp = np.cumsum(electrons, axis=0, dtype=np.float64).astype(np.float32) / np.float32(GAIN)
-    del electrons
+    sky = make_sky(rng, frame, is_crowded=is_crowded, zoo=zoo > 0)
+    light, confusers = beasts.expected_charge(rng, sky, times, zoo=zoo)
+    dark = dark_rate()
+    if dark is not None:
+        light += dark[: frame[0], : frame[1]] * np.float32(group_time)
+    charge = (rng.poisson(np.clip(light, 0, None) * GAIN) / GAIN).astype(np.float32)
+    del light
+    if zoo:
+        beasts.move_charge(charge)
+    ramp = np.cumsum(charge, axis=0, dtype=np.float32)
+    del charge
+    groupdq = np.zeros(ramp.shape, np.uint8)
+    groupdq[[0, -1]] |= DO_NOT_USE
+    pixeldq = np.zeros(frame, np.uint32)
+    if zoo:
+        confusers += beasts.saturate(rng, ramp, groupdq, sky)
     # What linearity correction leaves: a percent or two of the counts at full well.
     coefficient = np.float32(rng.normal(0, 0.01) / 30000)
     ramp += coefficient * ramp**2
-    _add_transients(rng, ramp, times)
+    confusers += beasts.add_reset(rng, ramp, times, zoo=zoo)
+    confusers += beasts.add_latents(rng, ramp, times, sky.sigma, mean=max(2.0, 14.0 * zoo))
+    if zoo:
+        confusers += beasts.add_row_drifts(rng, ramp, zoo)
+        confusers += beasts.add_telegraph(rng, ramp, zoo)
+        if rng.uniform() < 0.2:
+            beasts.add_emi(rng, ramp)
+    confusers += [Confuser(kind, x, y, radius) for kind, y, x, radius in sky.extended]
+    confusers += [Confuser("star", x, y, 6) for y, x, flux in sky.stars if flux > 100]
     ramp += rng.normal(0, READ_NOISE, ramp.shape).astype(np.float32)
-    ramp += _drifts(rng, ngroups, frame)
-    groupdq = np.zeros((1, *ramp.shape), np.uint8)
-    groupdq[0, [0, -1]] |= _DO_NOT_USE
-    hits = _hits(rng, ngroups, frame, group_time, scale)
-    _add_hits(ramp, groupdq[0], hits, rate, group_time)
-    _add_bad_pixels(rng, ramp, groupdq[0])
-    twin = ramp
-    data = ramp.copy()
-    found = []
-    primaries = []
-    for _ in range(showers):
-        shower, primary = _shower(rng, frame, times, group_time, rate)
-        data += shower.light.astype(np.float32)[:, np.newaxis, np.newaxis] * shower.shape
+    ramp += drifts(rng, ngroups, frame)
+    several = hits(rng, ngroups, frame, group_time)
+    add_hits(ramp, groupdq, several, sky.rate, group_time)
+    if zoo:
+        confusers += beasts.add_afterglow(rng, ramp, several, group_time)
+    add_bad_pixels(rng, ramp, pixeldq)
+    return _with_showers(
+        rng,
+        Scene(
+            ramp[np.newaxis],
+            ramp[np.newaxis],
+            groupdq[np.newaxis],
+            pixeldq,
+            group_time,
+            [],
+            confusers,
+        ),
+        sky,
+        showers,
+    )
+
+
+def _with_showers(rng: np.random.Generator, scene: Scene, sky: Sky, count: int) -> Scene:
+    """Add showers to an exposure of one integration, with their own noise."""
+    data = scene.twin.copy()
+    ngroups = data.shape[1]
+    times = scene.group_time * np.arange(1, ngroups + 1)
+    found: list[TrueShower] = []
+    for _ in range(count):
+        shower, primary = make_shower(rng, sky, times, before=found)
+        add_shower(rng, data[0], shower)
+        add_hits(data[0], scene.groupdq[0], primary, sky.rate, scene.group_time)
         found.append(shower)
-        primaries += primary
-    _add_hits(data, groupdq[0], primaries, rate, group_time)
-    saturated = data > 55000
-    groupdq[0][saturated] |= _SATURATED
-    return Scene(data[np.newaxis], twin[np.newaxis], groupdq, group_time, found)
+    # Pixels that do not see light.
+    blind = (scene.pixeldq & (1 << 31)) > 0
+    data[..., blind] = scene.twin[..., blind]
+    scene.groupdq[data > FULL_WELL * 1.02] |= SATURATED
+    scene.data, scene.showers = data, found
+    return scene
+
+
+def add_shower(rng: np.random.Generator, ramp: NDArray[np.float32], shower: TrueShower) -> None:
+    """Add the light of a shower to a ramp, with the noise of its photons."""
+    rows, columns = np.nonzero(shower.shape > 1e-3)
+    if not len(rows):
+        return
+    box = slice(rows.min(), rows.max() + 1), slice(columns.min(), columns.max() + 1)
+    steps = np.diff(shower.light, prepend=0.0).astype(np.float32)
+    light = steps[:, np.newaxis, np.newaxis] * shower.shape[box]
+    noise = rng.normal(0, 1, light.shape) * np.sqrt(np.clip(light, 0, None) / GAIN)
+    ramp[:, *box] += np.cumsum(light + noise, axis=0, dtype=np.float32)
+
+
+def make_real_scene(seed: int, *, showers: int = 2) -> Scene | None:
+    """Return the real ramp of 50 groups of 64 x 72 pixels, with showers added.
+
+    One of its five integrations, as `calwebb_detector1` leaves it but for linearity and dark, which
+    it has no references for: the median over its integrations is taken away instead, and the mean
+    rate of a background put back. None where the data are not at hand.
+    """
+    folder = real_data()
+    if folder is None:
+        return None
+    from astropy.io import fits
+
+    (path,) = folder.glob("*_uncal.fits")
+    with fits.open(path) as hdus:
+        raw = hdus["SCI"].data.astype(np.float32)
+    rng = np.random.default_rng(seed)
+    typical = np.median(raw, axis=0)
+    ramp = raw[rng.integers(len(raw))] - typical
+    ngroups, *frame = ramp.shape
+    group_time = 0.1
+    sky = Sky(rate=np.full(frame, 5.0), sigma=1.2)
+    ramp += (5.0 * group_time * np.arange(ngroups, dtype=np.float32))[:, np.newaxis, np.newaxis]
+    groupdq = np.zeros(ramp.shape, np.uint8)
+    groupdq[[0, -1]] |= DO_NOT_USE
+    pixeldq = np.zeros(frame, np.uint32)
+    pixeldq[:, :4] |= np.uint32(1 << 31)
+    pixeldq[:, -4:] |= np.uint32(1 << 31)
+    steps = np.diff(ramp, axis=0)
+    noise = 1.4826 * np.median(np.abs(steps - np.median(steps, axis=0)), axis=0)
+    groupdq[1:][np.abs(steps - np.median(steps, axis=0)) > 5 * noise] |= 4
+    return _with_showers(
+        rng,
+        Scene(ramp[np.newaxis], ramp[np.newaxis], groupdq[np.newaxis], pixeldq, group_time),
+        sky,
+        showers,
+    )
 
 
 def make_time_series(
     seed: int,
     *,
-    integrations: int = 200,
+    integrations: int = 60,
     ngroups: int = 20,
     group_time: float = 0.159,
     frame: tuple[int, int] = (416, 72),
+    every: int = 10,
 ) -> Scene:
-    """Simulate a time series of a star through the slitless prism, a shower in every tenth.
+    """Simulate a time series of a star through the slitless prism, with showers.
 
-    Each integration begins with the same transients, as after each reset.
+    Each integration begins with the same transients, as after each reset. Some showers are over
+    within an integration; others last for many.
 
     Parameters
     ----------
@@ -177,215 +271,91 @@ def make_time_series(
         In s.
     frame : tuple of int
         Rows and columns.
+    every : int
+        Integrations to a shower.
     """
     rng = np.random.default_rng(seed)
     ny, nx = frame
     y, x = np.mgrid[0:ny, 0:nx]
     trace = 3000 * np.exp(-((x - nx / 2) ** 2) / 4 - ((y - 0.7 * ny) / (0.4 * ny)) ** 2)
-    rate = 5 + trace
+    sky = Sky(rate=5 + trace, sigma=1.4)
     times = group_time * np.arange(1, ngroups + 1)
     transient = np.zeros((ngroups, *frame), np.float32)
-    for _ in range(3):
-        _add_transients(rng, transient, times)
+    beasts.add_reset(rng, transient, times, zoo=0.0)
+    beasts.add_latents(rng, transient, times, sky.sigma, mean=30.0)
     transient += rng.normal(0, 5, frame) * (1 - np.exp(-times / 1.0))[:, np.newaxis, np.newaxis]
     data = np.empty((integrations, ngroups, ny, nx), np.float32)
-    groupdq = np.zeros(data.shape, np.uint8)
-    groupdq[:, [0, -1]] |= _DO_NOT_USE
-    found = []
-    for integration in range(integrations):
-        electrons = rng.poisson(rate * group_time * GAIN, transient.shape)
+    for number in range(integrations):
+        electrons = rng.poisson(sky.rate * group_time * GAIN, transient.shape)
         ramp = np.cumsum(electrons, axis=0) / GAIN + transient
-        ramp += rng.normal(0, READ_NOISE, ramp.shape) + _drifts(rng, ngroups, frame)
-        if integration % 10 == 0:
-            # As bright, over their short time, as others over minutes.
-            shower, _ = _shower(rng, frame, times * 15, group_time, rate)
-            ramp += shower.light.astype(np.float32)[:, np.newaxis, np.newaxis] * shower.shape
-            found.append(shower)
-        data[integration] = ramp
-    return Scene(data, data, groupdq, group_time, found)
+        ramp += rng.normal(0, READ_NOISE, ramp.shape) + drifts(rng, ngroups, frame)
+        data[number] = ramp
+    groupdq = np.zeros(data.shape, np.uint8)
+    groupdq[:, [0, -1]] |= DO_NOT_USE
+    scene = Scene(data, data.copy(), groupdq, np.zeros(frame, np.uint32), group_time)
+    for integration in range(0, integrations, every):
+        if rng.uniform() < 0.5:
+            shower, primary = make_shower(rng, sky, times * 15)
+            one = _in_integration(shower, integration)
+            add_shower(rng, data[integration], one)
+            add_hits(data[integration], groupdq[integration], primary, sky.rate, group_time)
+            scene.showers.append(one)
+        else:
+            scene.showers += _long_shower(rng, sky, data, integration, times)
+    return scene
 
 
-def _sky(
-    rng: np.random.Generator, frame: tuple[int, int], scale: float, *, is_crowded: bool
-) -> NDArray[np.float64]:
-    """Return the true rate in DN/s: background with a gradient, a knee of hot pixels, sources."""
-    ny, nx = frame
-    y, x = np.mgrid[0:ny, 0:nx]
-    rate = rng.uniform(4, 20) * (1 + 0.1 * (x / nx - 0.5) + 0.1 * (y / ny - 0.5))
-    rate = rate * rng.normal(1, 0.01, frame)
-    if not is_crowded:
-        return rate
-    stars = np.zeros(frame)
-    for _ in range(round(120 * scale)):
-        flux = 10 ** rng.uniform(1.0, 4.6)  # DN/s in all
-        sy, sx = rng.uniform(0, ny), rng.uniform(0, nx)
-        half = 60
-        rows = slice(max(0, int(sy) - half), min(ny, int(sy) + half))
-        columns = slice(max(0, int(sx) - half), min(nx, int(sx) + half))
-        r2 = (y[rows, columns] - sy) ** 2 + (x[rows, columns] - sx) ** 2
-        core = np.exp(-r2 / (2 * 1.3**2)) / (2 * np.pi * 1.3**2)
-        wings = 0.15 * (1 + r2 / 16) ** -1.7 / (np.pi * 16)
-        stars[rows, columns] += flux * (core + wings)
-    sy, sx, size = rng.uniform(0, ny), rng.uniform(0, nx), rng.uniform(15, 60)
-    ratio, angle = rng.uniform(0.3, 0.9), rng.uniform(0, np.pi)
-    u = (x - sx) * np.cos(angle) + (y - sy) * np.sin(angle)
-    v = ((y - sy) * np.cos(angle) - (x - sx) * np.sin(angle)) / ratio
-    galaxy = 10 ** rng.uniform(0.5, 2.3) * np.exp(-np.hypot(u, v) / size)
-    return rate + stars + galaxy
+def _in_integration(shower: TrueShower, integration: int) -> TrueShower:
+    """Return a shower that was made for times 15 times as long, as it is in an integration."""
+    return replace(shower, integration=integration, onset=shower.onset / 15)
 
 
-def _add_transients(
+def _long_shower(
     rng: np.random.Generator,
-    ramp: NDArray[np.float32],
+    sky: Sky,
+    data: NDArray[np.float32],
+    first: int,
     times: NDArray[np.float64],
-) -> None:
-    """Add what follows a reset: all over, smooth; and latents of earlier, compact sources."""
-    ny, nx = ramp.shape[1:]
-    y, x = np.mgrid[0:ny, 0:nx]
-    amplitude = rng.normal(0, 15) * (1 + 0.3 * rng.normal() * (y / ny - 0.5))
-    fading = 1 - np.exp(-times / rng.uniform(5, 15))
-    ramp += (fading[:, np.newaxis, np.newaxis] * amplitude).astype(np.float32)
-    for _ in range(rng.integers(0, 4)):
-        sy, sx = rng.uniform(0, ny), rng.uniform(0, nx)
-        spot = np.exp(-((y - sy) ** 2 + (x - sx) ** 2) / (2 * rng.uniform(1.2, 2.0) ** 2))
-        light = rng.uniform(10, 100) * (1 - np.exp(-times / rng.uniform(20, 100)))
-        ramp += (light[:, np.newaxis, np.newaxis] * spot).astype(np.float32)
+) -> list[TrueShower]:
+    """Add a shower that lasts for several integrations; return it as it is in each of them.
 
-
-def _drifts(rng: np.random.Generator, ngroups: int, frame: tuple[int, int]) -> NDArray[np.float32]:
-    """Return drifts of frames, rows and the four column channels in DN."""
-    ny, nx = frame
-    frames = np.cumsum(rng.normal(0, 0.7, (ngroups, 1, 1)), axis=0) + rng.normal(
-        0, 1.0, (ngroups, 1, 1)
+    Its signal-to-noise ratio is that of the whole: of its mean rates in all integrations.
+    """
+    nints, ngroups = data.shape[:2]
+    group_time = float(times[1] - times[0])
+    shower, _ = make_shower(rng, sky, times)
+    decay = rng.uniform(2, 8) * (ngroups + 1) * group_time
+    start = rng.uniform(0, times[-1])
+    unit, courses = [], []
+    for integration in range(first, min(nints, first + 25)):
+        when = (integration - first) * (ngroups + 1) * group_time + times - start
+        since = np.clip(when, 0, None)
+        light = decay * (1 - np.exp(-since / decay))
+        light = light - (light[0] if integration > first else 0.0)
+        courses.append((integration, light))
+        unit.append((light[-1] - light[1]) / (times[-1] - times[1]))
+    rates = np.array(unit + [0.0] * (nints - len(unit)))
+    variance = 12 * READ_NOISE**2 / ((ngroups - 2) ** 3 * group_time**2)
+    variance += float(np.median(sky.rate)) / GAIN / times[-1]
+    brighter = np.clip(sky.rate / np.median(sky.rate), 1, None)
+    snr = float(
+        np.sqrt(np.sum((rates - rates.mean()) ** 2) / variance * np.sum(shower.shape**2 / brighter))
     )
-    rows = gaussian_filter(rng.normal(0, 1.2, (ngroups, ny, 1)), (0, 1.5, 0))
-    channels = np.tile(rng.normal(0, 0.5, (ngroups, 1, 4)), (1, 1, nx // 4 + 1))[:, :, :nx]
-    drifts: NDArray[np.float32] = (frames + rows + channels).astype(np.float32)
-    return drifts
-
-
-def _hits(
-    rng: np.random.Generator,
-    ngroups: int,
-    frame: tuple[int, int],
-    group_time: float,
-    scale: float,
-) -> list[tuple[int, NDArray[np.intp], NDArray[np.intp], NDArray[np.float64]]]:
-    """Return ordinary cosmic rays: group, rows, columns, DN; tracks of a few pixels."""
-    ny, nx = frame
-    count = rng.poisson(90 * group_time * scale * ngroups)
-    return [
-        _track(rng, int(rng.integers(1, ngroups)), rng.uniform(0, ny), rng.uniform(0, nx), frame,
-               length=rng.exponential(2.0), charge=10 ** rng.uniform(1.2, 4.0))
-        for _ in range(count)
-    ]  # fmt: skip
-
-
-def _track(
-    rng: np.random.Generator,
-    group: int,
-    y: float,
-    x: float,
-    frame: tuple[int, int],
-    *,
-    length: float,
-    charge: float,
-) -> tuple[int, NDArray[np.intp], NDArray[np.intp], NDArray[np.float64]]:
-    angle = rng.uniform(0, np.pi)
-    along = np.linspace(0, length, int(length) + 2)
-    rows = np.rint(y + along * np.sin(angle)).astype(np.intp)
-    columns = np.rint(x + along * np.cos(angle)).astype(np.intp)
-    inside = (rows >= 0) & (rows < frame[0]) & (columns >= 0) & (columns < frame[1])
-    return group, rows[inside], columns[inside], charge * rng.uniform(0.3, 1, inside.sum())
-
-
-def _add_hits(ramp, groupdq, hits, rate, group_time):  # noqa: ANN001, ANN202
-    """Add tracks, and flag what the jump step would find."""
-    for group, rows, columns, charge in hits:
-        ramp[group:, rows, columns] += charge.astype(np.float32)
-        photons = np.clip(rate[rows, columns], 0, None) * group_time / GAIN
-        is_found = charge > _JUMP_SIGMAS * np.sqrt(2 * READ_NOISE**2 + photons)
-        groupdq[group, rows[is_found], columns[is_found]] |= _JUMP_DET
-
-
-def _add_bad_pixels(
-    rng: np.random.Generator, ramp: NDArray[np.float32], groupdq: NDArray[np.uint8]
-) -> None:
-    """Dead ones, flagged; and noisy or hot ones that nobody knows of."""
-    ngroups, ny, nx = ramp.shape
-    count = ny * nx // 500
-    rows, columns = rng.integers(0, ny, count), rng.integers(0, nx, count)
-    third = count // 3
-    groupdq[:, rows[:third], columns[:third]] |= _DO_NOT_USE
-    noisy = slice(third, 2 * third)
-    ramp[:, rows[noisy], columns[noisy]] += rng.normal(0, 40, (ngroups, third)).astype(np.float32)
-    hot = slice(2 * third, 3 * third)
-    steps = rng.exponential(30, third) * rng.integers(0, 2, (ngroups, third))
-    ramp[:, rows[hot], columns[hot]] += np.cumsum(steps, axis=0).astype(np.float32)
-
-
-def _best_snr(
-    light: NDArray[np.float64],
-    shape: NDArray[np.float64],
-    rate: NDArray[np.float64],
-    group_time: float,
-) -> float:
-    """Return what a filter could reach that knows the shower and all noise, but no constant."""
-    photons = float(np.median(rate)) * group_time / GAIN
-    n = len(light) - 3  # differences without the first and the last
-    covariance = (photons + 2 * READ_NOISE**2) * np.eye(n)
-    covariance -= READ_NOISE**2 * (np.eye(n, k=1) + np.eye(n, k=-1))
-    inverse = np.linalg.inv(covariance)
-    glow, constant = np.diff(light)[1:-1], np.ones(n)
-    in_time = glow @ inverse @ glow
-    in_time -= (glow @ inverse @ constant) ** 2 / (constant @ inverse @ constant)
-    brighter = np.clip(rate / np.median(rate), 1, None)
-    return float(np.sqrt(in_time * np.sum(shape**2 / brighter)))
-
-
-def _shower(
-    rng: np.random.Generator,
-    frame: tuple[int, int],
-    times: NDArray[np.float64],
-    group_time: float,
-    rate: NDArray[np.float64],
-) -> tuple[TrueShower, list]:  # type: ignore[type-arg]
-    ny, nx = frame
-    size = 10 ** rng.uniform(np.log10(5), np.log10(40))  # pixels, the longer semi-axis
-    ratio, angle = rng.uniform(0.3, 0.95), rng.uniform(0, np.pi)
-    cy, cx = rng.uniform(0, ny), rng.uniform(0, nx)
-    y, x = np.mgrid[0:ny, 0:nx]
-    u = (x - cx) * np.cos(angle) + (y - cy) * np.sin(angle)
-    v = ((y - cy) * np.cos(angle) - (x - cx) * np.sin(angle)) / ratio
-    radius = np.hypot(u, v) / size
-    power = rng.uniform(1.0, 4.0)  # from pointed to flat-topped
-    shape = np.exp(-((radius / 0.8) ** power))
-    lumps = gaussian_filter(rng.normal(0, 1, frame), max(1.0, 0.25 * size * ratio))
-    shape *= np.clip(1 + 0.35 * lumps / lumps.std(), 0.1, None)
-    shape /= shape.max()
-    amplitude = 10 ** rng.uniform(np.log10(0.25), np.log10(4.0))  # DN/s when it began
-    decay, is_idle = 10 ** rng.uniform(1.0, 1.9), rng.uniform() < 0.2
-    onset = -rng.uniform(0, 25) if is_idle else rng.uniform(times[0], times[-4])
-    slow = rng.uniform(0, 0.4)  # part that decays three times as slowly
-
-    def charge(t: NDArray[np.float64]) -> NDArray[np.float64]:
-        return (1 - slow) * decay * (1 - np.exp(-t / decay)) + slow * 3 * decay * (
-            1 - np.exp(-t / (3 * decay))
+    amplitude = 10 ** rng.uniform(0.9, 1.8) / max(snr, 1e-9)
+    found = []
+    for integration, light in courses:
+        if light[-1] < 0.1 * courses[0][1].max() and integration > first:
+            break
+        one = replace(
+            shower,
+            integration=integration,
+            onset=start if integration == first else -1.0,
+            light=amplitude * light,
+            amplitude=amplitude,
+            snr=amplitude * snr,
+            has_primary=False,
+            decay="several integrations",
         )
-
-    since = np.clip(times - onset, 0, None)
-    start = charge(np.array(max(0.0, -onset)))  # what came before the first read is no signal
-    light = amplitude * np.clip(charge(since) - start, 0, None)
-    snr = _best_snr(light, shape, rate, group_time)
-    primary = []
-    has_primary = bool(rng.uniform() < 0.5) and not is_idle
-    if has_primary:
-        group = int(np.searchsorted(times, onset))
-        primary = [
-            _track(rng, group, cy + rng.normal(0, size / 4), cx + rng.normal(0, size / 4), frame,
-                   length=rng.uniform(3, 15), charge=10 ** rng.uniform(3, 4.3))
-        ]  # fmt: skip
-    true = TrueShower(
-        onset, shape > 0.25, amplitude, float(snr), has_primary, light, shape.astype(np.float32)
-    )
-    return true, primary
+        add_shower(rng, data[integration], one)
+        found.append(one)
+    return found

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import re
 import signal
 from pathlib import Path
 from typing import Any
 
 from showermask.exposure.names import PRODUCT_SUFFIXES
 from showermask.messages import say
+from showermask.workers.arguments import add_worker_arguments
 
 __all__ = ["add_arguments", "run", "split_arguments"]
 
@@ -55,18 +55,7 @@ def _add_choices(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--parameters", metavar="FILE", type=Path, help="parameter file of stpipe (.asdf)"
     )
-    parser.add_argument(
-        "-j",
-        dest="workers",
-        metavar="N",
-        type=_positive,
-        help="worker processes (default: as many as cores and memory allow)",
-    )
-    parser.add_argument(
-        "--scheduler",
-        metavar="ADDRESS",
-        help="use the cluster of a running dask scheduler, tcp://host:port or its scheduler file",
-    )
+    add_worker_arguments(parser)
     parser.add_argument("--force", action="store_true", help="redo what is up to date")
     parser.add_argument(
         "--dry-run", action="store_true", help="say what would be done and lost, and do nothing"
@@ -119,9 +108,3 @@ def run(options: argparse.Namespace) -> int:
     for line in summary.describe():
         say(line)
     return 0 if summary.is_good else 1
-
-
-def _positive(text: str) -> int:
-    if not re.fullmatch(r"[1-9]\d{0,3}", text, re.ASCII):
-        raise argparse.ArgumentTypeError(f"is {text}, expected a number of processes, 1 or more")
-    return int(text)

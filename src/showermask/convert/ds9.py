@@ -167,7 +167,7 @@ def _exact(values: list[str]) -> list[float] | None:
     return numbers if len(numbers) == len(GEOMETRY) or is_polygon else None
 
 
-def _score(values: list[str]) -> float | None:
+def _number(values: list[str]) -> float | None:
     numbers = _numbers(values) or []
     return numbers[0] if len(numbers) == 1 else None
 
@@ -180,7 +180,9 @@ _TAGS: dict[str, Callable[[list[str]], Any]] = {
     "status": lambda values: values[0] if len(values) == 1 and values[0] in set(Status) else None,
     "flags": lambda values: values or None,
     "source": " ".join,
-    "score": _score,
+    "score": _number,
+    "probability": _number,
+    "kind": " ".join,
     "comment": " ".join,
     "exact": _exact,
     "pixels": lambda values: None if values else True,

@@ -20,7 +20,10 @@ from showermask.regionfile.content import SECTIONS, RegionFile
 __all__ = ["write_ds9"]
 
 _COLOURS = {"accepted": "green", "candidate": "yellow", "rejected": "red"}
-_TAGGED = ("integration", "group", "last_group", "status", "flags", "source", "score", "comment")
+_TAGGED = (
+    "integration", "group", "last_group", "status", "flags", "source", "score",
+    "probability", "kind", "comment",
+)  # fmt: skip
 _DECIMALS = 6
 
 

@@ -34,8 +34,10 @@ _COLUMNS: dict[str, tuple[type, units.UnitBase | None]] = {
     "comment": (str, None),
     "source": (str, None),
     "score": (float, None),
+    "probability": (float, None),
+    "kind": (str, None),
 }
-_TEXTS = {"comment", "source"}
+_TEXTS = {"comment", "source", "kind"}
 
 
 def write_table(region_file: RegionFile) -> str:

@@ -17,8 +17,8 @@ __all__ = ["LEAST_ROW", "common", "read_typical_ramp"]
 #: In frames narrower than this a glow can fill half a row: their rows are levelled only as far as
 #: they drift by more than chance, which shows in all of them.
 LEAST_ROW = 256
-#: Noise that a row is cut off at for its mean; and the part of it from which on gaps don't matter.
-_ROW_CLIP, _MOSTLY_THERE = 2.5, 0.95
+#: Values are cut off at so many times the noise for the mean of a row: at first, and later.
+_FIRST_CLIP, _ROW_CLIP = 4.0, 2.0
 #: What stands out so much, in cells of so many pixels along each axis, is left out of what rows,
 #: frames or integrations have in common; unless it is so large a part of a row.
 _CELL, _STANDS_OUT, _MOST_OUT = 8, 4.5, 0.6
@@ -66,9 +66,8 @@ def _read_levelled(
     images: Images, integration: int, image_shape: tuple[int, int], rows: slice
 ) -> NDArray[np.float32]:
     """Return the differences of some rows, less what drifts in this integration only."""
-    differences, _ = read_differences(
-        images, integration, image_shape, (rows, slice(0, image_shape[1]))
-    )
+    box = rows, slice(0, image_shape[1])
+    differences = read_differences(images, integration, image_shape, box).values
     level, noise = level_and_noise(differences)
     differences -= common(differences - level, noise)
     return differences
@@ -135,41 +134,40 @@ def common(differences: NDArray[np.float32], noise: NDArray[np.float32]) -> NDAr
 def _locations(
     differences: NDArray[np.float32], use: NDArray[np.bool_], noise: NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    """Return the location of each row: the median, and the mean of what is left, cut off.
+    """Return the location of each row: the mean of what is within a limit of it.
 
-    The median alone is that of residuals of which each pixel has one that is 0, its own median:
-    what is left of slow drifts then does not average out over the rows of a large glow.
+    The median would be that of residuals that are 0 in one of a pixel's differences, and what is
+    left of slow drifts would not average out over the rows of a large glow.
     """
-    rows: NDArray[np.float32] = np.median(
-        np.where(use, differences, np.float32(0)), axis=2, keepdims=True
-    )
-    count = np.count_nonzero(use, axis=2)
-    gaps = (count < _MOSTLY_THERE * use.shape[2]) & (count > 0)
-    if gaps.any():
-        rows[gaps, 0] = medians(np.where(use[gaps], differences[gaps], np.nan).T)
-    limit = _ROW_CLIP * np.nan_to_num(noise)
-    left = np.clip(differences - rows, -limit, limit, where=use, out=np.zeros_like(differences))
-    total = left.sum(axis=2, dtype=np.float32)
-    rows[:, :, 0] += np.divide(total, count, out=np.zeros_like(total), where=count > 0)
+    count = np.maximum(np.count_nonzero(use, axis=2, keepdims=True), 1).astype(np.float32)
+    noise = np.nan_to_num(noise)
+    rows = np.zeros((*differences.shape[:2], 1), np.float32)
+    for limit in (_FIRST_CLIP * noise, _ROW_CLIP * noise, _ROW_CLIP * noise):
+        left = np.clip(differences - rows, -limit, limit, where=use, out=np.zeros_like(differences))
+        rows += left.sum(axis=2, dtype=np.float32, keepdims=True) / count
     return rows
 
 
 def _cell_means(cube: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the mean of each cell of images, NaN left out."""
-    ny, nx = cube.shape[-2:]
     known = np.isfinite(cube)
-    total, count = (
-        np.add.reduceat(
-            np.add.reduceat(values, np.arange(0, ny, _CELL), axis=-2),
-            np.arange(0, nx, _CELL),
-            axis=-1,
-        )
-        for values in (np.where(known, cube, np.float32(0)), known.astype(np.float32))
-    )
+    total = _cell_sums(np.where(known, cube, np.float32(0)))
+    count = _cell_sums(known.astype(np.float32))
     means: NDArray[np.float32] = np.divide(
         total, count, out=np.full_like(total, np.nan), where=count > 0
     )
     return means
+
+
+def _cell_sums(cube: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the sum of each cell; those at the far edges may be smaller."""
+    ny, nx = cube.shape[-2:]
+    if ny % _CELL or nx % _CELL:
+        cube = np.pad(cube, [(0, 0)] * (cube.ndim - 2) + [(0, -ny % _CELL), (0, -nx % _CELL)])
+    *others, height, width = cube.shape
+    rows = cube.reshape(*others, height // _CELL, _CELL, width).sum(axis=-2)
+    sums: NDArray[np.float32] = rows.reshape(*rows.shape[:-1], width // _CELL, _CELL).sum(axis=-1)
+    return sums
 
 
 def _repeated(cells: NDArray[np.bool_], shape: tuple[int, ...]) -> NDArray[np.bool_]:

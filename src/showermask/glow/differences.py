@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import binary_dilation, binary_opening
+from scipy.ndimage import minimum_filter
 
 from showermask.exposure.dq import DO_NOT_USE, JUMP_DET, SATURATED
 from showermask.regionfile.entry import Box, box_within, grow_box
 
 __all__ = [
     "NEVER_GOOD",
+    "Differences",
     "Images",
     "large_areas",
     "level_and_noise",
@@ -24,6 +25,11 @@ __all__ = [
 NEVER_GOOD = np.uint32(DO_NOT_USE | 1 << 31)
 #: Flagged areas that hold a square of so many pixels are showers themselves, not jumps.
 _OPENING = 5
+#: Differences so many standard deviations away are outliers; what these leave of a Gaussian has so
+#: much less of one. A pixel with more than some times the typical one has outliers.
+_OUTLIER, _CUT_OFF, _MOST_SPREAD = 3.0, 1.0137, 3.0
+#: A median needs no more values.
+_SAMPLE = 20_000
 
 
 class Images(Protocol):
@@ -43,9 +49,28 @@ class Images(Protocol):
         """Return the flags of part of the pixels, for all of the exposure."""
 
 
+class Differences(NamedTuple):
+    """The differences of part of an integration.
+
+    Parameters
+    ----------
+    values : `numpy.ndarray`
+        In DN, ``(ngroups - 1, rows, columns)`` float32; NaN where flagged.
+    jumps : `numpy.ndarray`
+        What is flagged as a jump, same shape; areas as large as showers are not NaN.
+    saturated : `numpy.ndarray`
+        ``(rows, columns)`` int16: the first difference with a saturated group, ``ngroups - 1``
+        where there is none.
+    """
+
+    values: NDArray[np.float32]
+    jumps: NDArray[np.bool_]
+    saturated: NDArray[np.int16]
+
+
 def read_differences(
-    images: Images, integration: int, image_shape: tuple[int, int], box: Box
-) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    images: Images, integration: int, image_shape: tuple[int, int], box: Box, *, spill: int = 0
+) -> Differences:
     """Read the differences of part of an integration.
 
     Parameters
@@ -58,42 +83,49 @@ def read_differences(
         Rows and columns of the frame.
     box : tuple of slice
         Rows and columns, with both ends.
+    spill : int
+        Pixels around one that saturates, along each axis, that are left out from then on: charge
+        that has no place there comes to them.
 
     Returns
     -------
-    differences : `numpy.ndarray`
-        In DN, ``(ngroups - 1, rows, columns)`` float32; NaN where flagged.
-    jumps : `numpy.ndarray`
-        What is flagged as a jump, same shape; areas as large as showers are not NaN.
+    Differences
+        The differences, and what is flagged.
     """
     # Jumps are grown: a pixel more to each side.
-    halo = grow_box(box, 1, image_shape)
+    halo = grow_box(box, max(1, spill), image_shape)
     inner = box_within(box, halo)
     ngroups = images.stack_shape[1]
     differences = np.empty((ngroups - 1, *(part.stop - part.start for part in box)), np.float32)
     jumps = np.zeros(differences.shape, bool)
     never_good = (images.pixel_dq_window(halo) & NEVER_GOOD) > 0
+    saturated = np.full(never_good.shape, ngroups - 1, np.int16)
     previous: NDArray[np.float32] | None = None
     was_bad: NDArray[np.bool_] | None = None
     for group in range(ngroups):
         current = images.window(integration, group, halo)
         flags = images.dq_window(integration, group, halo)
         is_bad = ((flags & (DO_NOT_USE | SATURATED)) > 0) | ~np.isfinite(current) | never_good
+        is_new = ((flags & SATURATED) > 0) & (saturated == ngroups - 1)
+        saturated[is_new] = max(0, group - 1)
         if previous is not None and was_bad is not None:
             difference = current - previous
             is_jump = (flags & JUMP_DET) > 0
             difference[is_bad | was_bad | _small(is_jump)] = np.nan
             differences[group - 1], jumps[group - 1] = difference[inner], is_jump[inner]
         previous, was_bad = current, is_bad
-    return differences, jumps
+    if spill and saturated.min() < ngroups - 1:
+        around = minimum_filter(saturated, 2 * spill + 1)[inner]
+        for number, difference in enumerate(differences):
+            difference[around <= number] = np.nan
+    return Differences(differences, jumps, saturated[inner])
 
 
 def _small(flags: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Return the jumps of a difference, grown by a pixel, without areas as large as showers."""
     if not flags.any():
         return flags
-    grown: NDArray[np.bool_] = binary_dilation(flags & ~large_areas(flags), np.ones((3, 3), bool))
-    return grown
+    return _grown(flags & ~large_areas(flags), 3)
 
 
 def large_areas(flags: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -111,14 +143,36 @@ def large_areas(flags: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """
     if np.count_nonzero(flags) < _OPENING**2:
         return np.zeros_like(flags)
-    opened: NDArray[np.bool_] = binary_opening(flags, np.ones((_OPENING, _OPENING), bool))
-    return opened
+    # Slices are ten times as quick as binary_opening.
+    inner = _combined(_combined(flags, np.logical_and, 0), np.logical_and, 1)
+    return _grown(inner, _OPENING) if inner.any() else inner
+
+
+def _grown(flags: NDArray[np.bool_], size: int) -> NDArray[np.bool_]:
+    """Return flags, grown to squares of a size around each."""
+    return _combined(_combined(flags, np.logical_or, 0, size), np.logical_or, 1, size)
+
+
+def _combined(
+    flags: NDArray[np.bool_], combine: np.ufunc, axis: int, size: int = _OPENING
+) -> NDArray[np.bool_]:
+    """Combine each pixel with its neighbours along an axis; there is nothing beyond the edge."""
+    half = size // 2
+    padded = np.pad(flags, [(half, half) if i == axis else (0, 0) for i in range(2)])
+    length = flags.shape[axis]
+    parts = [
+        padded[k : k + length] if axis == 0 else padded[:, k : k + length] for k in range(size)
+    ]
+    result = parts[0].copy()
+    for part in parts[1:]:
+        combine(result, part, out=result)
+    return result
 
 
 def level_and_noise(
     differences: NDArray[np.float32],
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return median and noise of each pixel, by order statistics, NaN left out.
+    """Return level and noise of each pixel, NaN and outliers left out.
 
     Parameters
     ----------
@@ -128,32 +182,45 @@ def level_and_noise(
     Returns
     -------
     level, noise : `numpy.ndarray`
-        ``(ny, nx)`` float32; noise is NaN where there are too few.
+        ``(ny, nx)`` float32: mean and standard deviation of what is within 3 standard deviations
+        of the mean; both NaN where there are too few.
     """
-    ndiff = differences.shape[0]
-    pixels = np.ascontiguousarray(differences.reshape(ndiff, -1).T)
-    pixels.sort(axis=1)
-    count = np.count_nonzero(np.isfinite(pixels), axis=1)
-    which = np.arange(len(pixels))
-
-    def quantile(q: float) -> NDArray[np.float32]:
-        rank = np.clip(q * (count - 1), 0, None)
-        low = rank.astype(np.intp)
-        part = (rank - low).astype(np.float32)
-        high = np.minimum(low + 1, np.maximum(count - 1, 0))
-        values: NDArray[np.float32] = (1 - part) * pixels[which, low] + part * pixels[which, high]
-        return values
-
-    middle = quantile(0.5)
-    spread = (quantile(0.8413) - quantile(0.1587)) / 2
-    known = np.isfinite(spread) & (count > 2)
-    typical = float(np.median(spread[known])) if known.any() else 1.0
+    use = np.isfinite(differences)
+    level, spread, count = _mean_and_spread(differences, use)
+    for _ in range(2):
+        typical = _typical(spread, count)
+        # A pixel of few differences may have a hit that nobody has flagged in one of them.
+        limit = _OUTLIER * np.minimum(spread, _MOST_SPREAD * typical)
+        outside = np.abs(differences - level) > limit
+        if not outside.any():
+            break
+        use &= ~outside
+        level, spread, count = _mean_and_spread(differences, use)
+    # What is cut off of a Gaussian.
+    spread *= np.float32(_CUT_OFF)
+    typical = _typical(spread, count)
     # From few groups the spread is itself a guess: the strip's typical one has a say.
-    weight = count / (count + 10.0)
-    noise = np.sqrt(weight * spread**2 + (1 - weight) * typical**2)
-    noise = np.where(known, np.maximum(noise, 0.5 * typical), np.nan).astype(np.float32)
-    shape = differences.shape[1:]
-    return middle.reshape(shape), noise.reshape(shape)
+    weight = count / (count + np.float32(10.0))
+    noise = np.sqrt(weight * spread**2 + (1 - weight) * np.float32(typical) ** 2)
+    noise = np.where(count > 2, np.maximum(noise, np.float32(0.5 * typical)), np.float32(np.nan))
+    return np.where(count > 0, level, np.float32(np.nan)), noise
+
+
+def _mean_and_spread(
+    values: NDArray[np.float32], use: NDArray[np.bool_]
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+    """Return mean, standard deviation and number of the values of each pixel that are used."""
+    there = np.where(use, values, np.float32(0))
+    count = np.count_nonzero(use, axis=0).astype(np.float32)
+    mean = there.sum(axis=0) / np.maximum(count, 1)
+    away = np.where(use, values - mean, np.float32(0))
+    square = np.einsum("kij,kij->ij", away, away)
+    return mean, np.sqrt(square / np.maximum(count - 1, 1)), count
+
+
+def _typical(spread: NDArray[np.float32], count: NDArray[np.float32]) -> float:
+    known = spread[count > 2]
+    return float(np.median(known[:: max(1, len(known) // _SAMPLE)])) if known.size else 1.0
 
 
 def medians(values: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,6 +33,8 @@ _GAP, _LEAST_WIDTH, _WIDTH = 2.0, 6.0, 0.8
 _MOST_SAMPLES, _BAND = 10_000_000, 4
 #: A pixel with less noise than this part of the typical one has no more weight for it.
 _QUIETEST = 0.7
+#: Chi-square by which an onset fits clearly better than another, or nearly as well.
+_CLEARLY_BETTER, _NEARLY_AS_GOOD = 2.0, 1.0
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -145,7 +148,8 @@ def measure_light_curve(
     columns = aperture.box[1]
     inside, ring = [], []
     for rows in _sampled_rows(images, aperture):
-        differences, _ = read_differences(images, integration, image_shape, (rows, columns))
+        box = rows, columns
+        differences = read_differences(images, integration, image_shape, box).values
         part = slice(rows.start - aperture.box[0].start, rows.stop - aperture.box[0].start)
         inside.append(differences[:, aperture.inside[part]])
         ring.append(differences[:, aperture.ring[part]])
@@ -289,26 +293,38 @@ def fit_glow(curve: LightCurve, onset: int) -> GlowFit:
     )
 
 
-def best_onset(curve: LightCurve) -> int:
+def best_onset(curve: LightCurve, onsets: Sequence[int] | None = None) -> int:
     """Return the onset of the glow that fits a light curve best.
 
     Parameters
     ----------
     curve : LightCurve
         The light curve.
+    onsets : sequence of int, optional
+        Onsets to try, -1 for one before the first difference; all by default.
 
     Returns
     -------
     int
         First difference with light; -1 if it glows from before the first known one on, or if no
         light is found.
+
+    Notes
+    -----
+    A glow that begins earlier has more differences to follow noise with. So the latest onset is
+    taken of those that fit nearly as well as the best; and -1 only where it fits clearly better
+    than all others.
     """
     known = np.flatnonzero(curve.known)
     if not len(known):
         return -1
-    onsets = [-1, *(int(onset) for onset in known[1:])]
-    gains = [fit_glow(curve, onset).gain for onset in onsets]
-    return onsets[int(np.argmax(gains))]
+    tried = [-1, *(int(onset) for onset in known[1:])] if onsets is None else sorted(onsets)
+    gains = {onset: fit_glow(curve, onset).gain for onset in tried}
+    later = {onset: gain for onset, gain in gains.items() if onset >= 0}
+    best = max(later.values(), default=-np.inf)
+    if gains.get(-1, -np.inf) > best + _CLEARLY_BETTER or not best > 0:
+        return -1
+    return max(onset for onset, gain in later.items() if gain >= best - _NEARLY_AS_GOOD)
 
 
 def _templates(ndiff: int, onset: int) -> NDArray[np.float64]:

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from showermask.exceptions import ShowermaskError
 from showermask.messages import positive_number, say, whole_number
+from showermask.workers.arguments import add_worker_arguments
 
 if TYPE_CHECKING:
     from showermask.regionfile.lookup import WorkItem
 
 __all__ = ["add_arguments", "run"]
 
-_THRESHOLD = 6.0
+_THRESHOLD = 4.5
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,6 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=positive_number,
         help=f"signal-to-noise ratio from which on a glow is proposed (default: {_THRESHOLD})",
     )
+    add_worker_arguments(parser)
     _add_persistence_arguments(parser)
 
 
@@ -67,9 +69,11 @@ def _add_persistence_arguments(parser: argparse.ArgumentParser) -> None:
     )
     persistence.add_argument(
         "--time-limit",
-        metavar="SECONDS",
-        type=positive_number,
-        help="longest time from the end of an exposure to the start of a later one (default: any)",
+        metavar="[FILTER=]SECONDS",
+        action="append",
+        type=_time_limit,
+        help="longest time from the end of an exposure to the start of a later one, of all filters "
+        "or of one of the later exposure; any for no limit (default: 18600 for MIRI, else any)",
     )
     persistence.add_argument(
         "--as-candidates",
@@ -78,24 +82,31 @@ def _add_persistence_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _time_limit(text: str) -> tuple[str | None, float]:
+    """Read a time limit, and the filter that it is for."""
+    name, is_named, seconds = text.rpartition("=")
+    if is_named and not name:
+        raise argparse.ArgumentTypeError(f"is {text}, expected [FILTER=]SECONDS")
+    return name.upper() or None, math.inf if seconds == "any" else positive_number(seconds)
+
+
 def run(options: argparse.Namespace) -> int:
     """Run the command."""
     _check_options(options)
-    from showermask.propose.showers import find_ramps, propose_showers
+    from showermask.propose.showers import find_ramps
 
     work, problems = find_ramps(options.exposures, options.output_dir)
     if options.persistence:
         problems += _propose_persistence(work, options)
-        work = []
-    for item in work:
-        try:
-            proposal = propose_showers(
-                item.exposure_path, item.region_path, threshold=options.threshold or _THRESHOLD
-            )
-        except ShowermaskError as error:  # the others may be better
-            problems += error.problems
-        else:
-            say(proposal.describe())
+    elif work:
+        from showermask.propose.tasks import run_searches
+
+        problems += run_searches(
+            work,
+            threshold=options.threshold or _THRESHOLD,
+            workers=options.workers,
+            scheduler=options.scheduler,
+        )
     for problem in problems:
         say(f"showermask: {problem}", file=sys.stderr)
     return 1 if problems else 0
@@ -109,11 +120,19 @@ def _check_options(options: argparse.Namespace) -> None:
         "--time-limit": options.time_limit,
         "--as-candidates": options.as_candidates or None,
     }
+    of_searches = {
+        "--threshold": options.threshold,
+        "-j": options.workers,
+        "--scheduler": options.scheduler,
+    }
     foreign = [name for name, value in given.items() if value is not None]
     if foreign and not options.persistence:
         options.parser.error(f"{', '.join(foreign)}: only for --persistence; add it, or leave out")
-    if options.persistence and options.threshold is not None:
-        options.parser.error("--threshold: not for --persistence, which looks for no showers")
+    unfit = [name for name, value in of_searches.items() if value is not None]
+    if options.persistence and unfit:
+        options.parser.error(
+            f"{', '.join(unfit)}: not for --persistence, which looks for no showers; leave out"
+        )
 
 
 def _propose_persistence(work: list[WorkItem], options: argparse.Namespace) -> list[str]:
@@ -124,7 +143,7 @@ def _propose_persistence(work: list[WorkItem], options: argparse.Namespace) -> l
     given = PersistenceOptions(
         unsaturated_groups=3 if options.unsaturated_groups is None else options.unsaturated_groups,
         grow=options.grow or 0,
-        time_limit=options.time_limit,
+        time_limits=dict(options.time_limit or ()),
         status=Status.CANDIDATE if options.as_candidates else Status.ACCEPTED,
     )
     done, problems = propose_persistence(work, given)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import Executor
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter, maximum_filter
 
 from showermask.glow.time_filters import TimeFilters
-from showermask.propose.residuals import BIN, Residuals, sum_bins
+from showermask.propose.residuals import BIN, Residuals, sum_bins, thread_pool
 
 __all__ = ["Peak", "find_peaks"]
 
@@ -19,7 +20,11 @@ __all__ = ["Peak", "find_peaks"]
 _SIGMA = 1.6
 _LEVELS = 5
 _LEAST_BINS = 12  # of a level, along either axis
+_STEP = 2  # bins between the places that are looked at, of what is smooth over more
 _CHUNK = 8  # filters at a time, to bound memory
+#: The noise of a filter is told from so many places, and from no fewer than so many.
+_SAMPLE, _LEAST_SAMPLE = 2000, 100
+_DEEPEST = 1.0  # per cent of the places
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,27 +43,41 @@ class Peak:
     #: By how much the noise was found to be more than expected, at that size and with that
     #: filter.
     excess: float
+    #: How deep the deepest hundredth of the frame is, in units of the noise, at that size with any
+    #: filter: more than some 3.5 where the noise has structure.
+    depth: float = 3.5
 
 
-def find_peaks(residuals: Residuals, filters: TimeFilters, threshold: float) -> list[Peak]:
+def find_peaks(
+    residuals: Residuals, filters: TimeFilters, threshold: float, *, threads: int | None = None
+) -> list[Peak]:
     """Return all local maxima of the filtered residuals, the strongest first."""
+    with thread_pool(threads) as pool:
+        return _peaks(residuals, filters, threshold, pool)
+
+
+def _peaks(
+    residuals: Residuals, filters: TimeFilters, threshold: float, pool: Executor
+) -> list[Peak]:
     peaks: list[Peak] = []
     weighted = residuals.values * residuals.weights
     weights, read_part = residuals.weights, residuals.read_part
     for level in range(_LEVELS):
         if min(weights.shape[1:]) < _LEAST_BINS:
             break
-        best, which, widths = _strongest(weighted, weights, read_part, filters)
+        best, which, widths, lowest = _strongest(weighted, weights, read_part, filters, pool)
+        depth = -float(np.percentile(lowest, _DEEPEST))
         bin_size = BIN ** (level + 1)
         for row, column in _maxima(best, threshold):
             peaks.append(
                 Peak(
-                    x=(column + 0.5) * bin_size - 0.5,
-                    y=(row + 0.5) * bin_size - 0.5,
+                    x=(column * _STEP + 0.5) * bin_size - 0.5,
+                    y=(row * _STEP + 0.5) * bin_size - 0.5,
                     size=_SIGMA * bin_size,
                     filter=int(which[row, column]),
                     significance=float(best[row, column]),
                     excess=float(widths[which[row, column]]),
+                    depth=depth,
                 )
             )
         weighted, weights = sum_bins(weighted), sum_bins(weights)
@@ -71,48 +90,60 @@ def _strongest(
     weights: NDArray[np.float32],
     read_part: NDArray[np.float32],
     filters: TimeFilters,
-) -> tuple[NDArray[np.float32], NDArray[np.intp], NDArray[np.float64]]:
-    """Return, for each bin, the highest significance of all filters, and which filter it is.
+    pool: Executor,
+) -> tuple[NDArray[np.float32], NDArray[np.intp], NDArray[np.float64], NDArray[np.float32]]:
+    """Return, for each place, the highest significance of all filters, and which filter it is.
 
-    And, for each filter, by how much the noise is more than expected; significance is less by that.
+    And, for each filter, by how much the noise is more than expected, which significance is less
+    by; and, for each place, the lowest significance.
     """
-    ndiff, height, width = weighted.shape
-    signal = np.empty((ndiff, height * width), np.float32)
+    places = read_part[::_STEP, ::_STEP]
+    signal = np.empty((len(weighted), places.size), np.float32)
     power = np.empty_like(signal)
-    for k in range(ndiff):
-        signal[k] = gaussian_filter(weighted[k], _SIGMA, truncate=3.0).ravel()
-        power[k] = gaussian_filter(weights[k], _SIGMA / np.sqrt(2), truncate=3.0).ravel()
+
+    def smooth(k: int) -> None:
+        total = gaussian_filter(weighted[k], _SIGMA, truncate=3.0, mode="constant")
+        signal[k] = total[::_STEP, ::_STEP].ravel()
+        total = gaussian_filter(weights[k], _SIGMA / np.sqrt(2), truncate=3.0, mode="constant")
+        power[k] = total[::_STEP, ::_STEP].ravel()
+
+    list(pool.map(smooth, range(len(weighted))))
     power /= 4 * np.pi * _SIGMA**2  # a Gaussian squared is a narrower one
-    best = np.full(height * width, -np.inf, np.float32)
-    which = np.zeros(height * width, np.intp)
+    best = np.full(places.size, -np.inf, np.float32)
+    lowest = np.zeros(places.size, np.float32)
+    which = np.zeros(places.size, np.intp)
     widths = np.ones(len(filters.weights))
     for start in range(0, len(filters.weights), _CHUNK):
         rows = filters.weights[start : start + _CHUNK]
         found = rows @ signal
         noise = (rows**2) @ power
-        noise *= filters.inflation(slice(start, start + _CHUNK), read_part.ravel())
+        noise *= filters.inflation(slice(start, start + _CHUNK), places.ravel())
         np.sqrt(noise, out=noise)
         # Where most differences are flagged, what is left is not what the filter was made for.
         np.divide(found, noise, out=found, where=noise > 0)
         found[noise <= 0] = 0
-        for offset, raw in enumerate(found):
-            widths[start + offset] = _width(raw)
-            significance = raw / widths[start + offset]
-            is_better = significance > best
-            best[is_better] = significance[is_better]
-            which[is_better] = start + offset
-    return best.reshape(height, width), which.reshape(height, width), widths
+        widths[start : start + _CHUNK] = _widths(found)
+        found /= widths[start : start + _CHUNK, np.newaxis].astype(np.float32)
+        np.minimum(lowest, found.min(axis=0), out=lowest)
+        strongest = np.argmax(found, axis=0)
+        significance = np.take_along_axis(found, strongest[np.newaxis], axis=0)[0]
+        is_better = significance > best
+        best[is_better] = significance[is_better]
+        which[is_better] = start + strongest[is_better]
+    return best.reshape(places.shape), which.reshape(places.shape), widths, lowest
 
 
-def _width(significance: NDArray[np.float32]) -> float:
-    """Return by how much the noise is more than expected; never less than 1."""
-    sample = significance[:: max(1, significance.size // 20000)]
-    sample = sample[sample != 0]
-    if sample.size < 100:
-        return 1.0
-    return max(1.0, 1.4826 * float(np.median(np.abs(sample - np.median(sample)))))
+def _widths(significance: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return by how much the noise of each filter is more than expected; never less than 1."""
+    sample = significance[:, :: max(1, significance.shape[1] // _SAMPLE)]
+    sample = sample[:, sample.any(axis=0)]
+    if sample.shape[1] < _LEAST_SAMPLE:
+        return np.ones(len(significance))
+    away = np.abs(sample - np.median(sample, axis=1, keepdims=True))
+    widths: NDArray[np.float64] = np.maximum(1.0, 1.4826 * np.median(away, axis=1))
+    return widths
 
 
 def _maxima(best: NDArray[np.float32], threshold: float) -> Iterator[tuple[int, int]]:
-    is_peak = (best >= threshold) & (best == maximum_filter(best, size=5))
+    is_peak = (best >= threshold) & (best == maximum_filter(best, size=3))
     yield from ((int(row), int(column)) for row, column in np.argwhere(is_peak))

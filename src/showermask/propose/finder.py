@@ -2,50 +2,42 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from showermask.glow.common_mode import read_typical_ramp
+from showermask.glow.common_mode import LEAST_ROW, read_typical_ramp
 from showermask.glow.differences import Images
-from showermask.glow.duration import best_last_group
-from showermask.glow.time_filters import TimeFilters, make_filters
-from showermask.propose.detect import Peak, find_peaks
-from showermask.propose.measure import LARGEST, Glow, measure_glow
-from showermask.propose.residuals import BIN, Residuals, read_residuals
-from showermask.regionfile.ellipse import Ellipse
-from showermask.regionfile.entry import Status
-from showermask.regionfile.shower import PROPOSED, Shower
+from showermask.glow.time_filters import make_filters
+from showermask.propose.candidates import Candidate, find_glows
+from showermask.propose.entries import entry_of
+from showermask.propose.features import point_size
+from showermask.propose.merging import DOUBT
+from showermask.propose.residuals import Residuals, read_residuals, thread_pool
+from showermask.propose.series import LEAST_INTEGRATIONS, Levels, find_long_glows
+from showermask.regionfile.polygon import Polygon
+from showermask.regionfile.shower import Shower
 
-__all__ = ["MIN_GROUPS", "THRESHOLD", "find_candidates"]
+__all__ = ["LEAST_PROBABILITY", "MIN_GROUPS", "THRESHOLD", "find_candidates", "search"]
 
 #: Signal-to-noise ratio from which on a glow is proposed.
-THRESHOLD = 6.0
+THRESHOLD = 4.5
+#: Probability of being a shower from which on it is proposed.
+LEAST_PROBABILITY = 0.4
 
 #: With fewer groups, of which two are not used, there is no course in time.
 MIN_GROUPS = 6
-
-_PEAK_THRESHOLD = 5.0
 _LEAST_DIFFERENCES = 3
-#: A glow has light all over; what a tenth of its bins make up to so large a part is something else.
-_MOST_COMPACT = 0.6
-#: What is no larger, as a semi-axis in pixels, is a hit; or, if it is there from the beginning, the
-#: latent of a star.
-_HIT, _LATENT = 3.0, 4.0
-_MOST_BLIND = 0.4
-#: What is so much thinner than long is a row, or the trail of something.
-_THINNEST = 0.15
-#: What fills more of the frame can't be told from what the frame has in common.
-_LARGEST_PART = 0.15
-_COMMON_AREA, _AREA_POWER = 100.0, 0.3  # pixels
-#: On a source of so many times the noise, a glow has to stand out so much more.
-_ON_SOURCE, _SOURCE_FACTOR = 5.0, 2.0
-#: A glow goes on beyond its ellipse, to so many times its size.
-_BLANKED = 1.5
-#: Of two glows in one place, the fainter counts if it begins so many groups apart.
-_APART = 4
+#: Integrations that are read ahead.
+_AHEAD = 2
+#: Latents are so many times as wide as a point source at most. A shower has a source of an earlier
+#: exposure below it by chance, with about this probability.
+_LARGEST_LATENT, _SOURCES_PART = 3.5, 0.05
 
 
 def find_candidates(
@@ -55,65 +47,140 @@ def find_candidates(
     group_time: float,
     integrations: range | None = None,
     threshold: float = THRESHOLD,
-) -> Iterator[Shower]:
-    """Find glows in a ramp that no one has told of."""
+    is_latent: Callable[[float, float], str | None] = lambda _x, _y: None,
+    threads: int | None = None,
+) -> Iterator[Shower | Polygon]:
+    """Find glows in a ramp that no one has told of.
+
+    Parameters
+    ----------
+    images : Images
+        The ramp.
+    image_shape : tuple of int
+        Rows and columns.
+    group_time : float
+        Time between groups in s.
+    integrations : range, optional
+        Integrations to search; all by default.
+    threshold : float
+        Signal-to-noise ratio from which on a glow is proposed.
+    is_latent : callable, optional
+        Tells why a compact glow from the first group on, at a column and row, may be the latent of
+        a source; None where it may not.
+    threads : int, optional
+        Threads to read with.
+
+    Yields
+    ------
+    Shower or Polygon
+        The candidates of each integration, the most probable first; what is likely to be something
+        else is left out.
+    """
+    for one, entry in search(
+        images,
+        image_shape,
+        group_time=group_time,
+        integrations=integrations,
+        least_probability=LEAST_PROBABILITY,
+        threads=threads,
+    ):
+        if one.glow.significance < threshold:
+            continue
+        judged = _judged_with_past(one, entry, is_latent)
+        if judged is not None:
+            yield judged
+
+
+def search(
+    images: Images,
+    image_shape: tuple[int, int],
+    *,
+    group_time: float,
+    integrations: range | None = None,
+    least_probability: float = 0.0,
+    threads: int | None = None,
+) -> Iterator[tuple[Candidate, Shower | Polygon]]:
+    """Find all that looks like a glow, likely or not, and the entry that it would have.
+
+    Parameters
+    ----------
+    images, image_shape, group_time, integrations, threads
+        As for `find_candidates`.
+    least_probability : float
+        Of being a shower.
+
+    Yields
+    ------
+    Candidate, Shower or Polygon
+        The candidate and its entry; a glow that lasts for several integrations has one in each.
+    """
     nints, ngroups = images.stack_shape
     if ngroups < MIN_GROUPS:
         return
     typical_ramp = read_typical_ramp(images, image_shape)
-    for integration in range(nints) if integrations is None else integrations:
-        residuals = read_residuals(images, integration, image_shape, typical_ramp)
-        yield from _of_integration(residuals, integration, group_time, threshold)
+    chosen = range(nints) if integrations is None else integrations
+    levels = Levels(nints) if len(chosen) == nints >= LEAST_INTEGRATIONS else None
+    found: list[Shower | Polygon] = []
+    point: float | None = None
+    read = partial(read_residuals, images, image_shape=image_shape, typical_ramp=typical_ramp)
+    for integration, residuals in _read_ahead(read, chosen, image_shape, threads):
+        valid = np.median(residuals.weights, axis=(1, 2)) > 0
+        if np.count_nonzero(valid) >= _LEAST_DIFFERENCES:
+            correlation = _correlation(residuals, valid)
+            point = point_size(residuals.brightness) if point is None else point
+            filters = make_filters(len(valid), group_time, correlation, valid)
+            for one in find_glows(residuals, filters, correlation, point=point, threads=threads):
+                if one.probability < least_probability:
+                    continue
+                entry = entry_of(one, integration, correlation, valid)
+                found.append(entry)
+                yield one, entry
+        if levels is not None:
+            levels.add(integration, residuals)
+    if levels is not None:
+        for one, entry in find_long_glows(levels, ngroups * group_time, found):
+            if one.probability >= least_probability:
+                yield one, entry
 
 
-def _of_integration(
-    residuals: Residuals, integration: int, group_time: float, threshold: float
-) -> Iterator[Shower]:
-    valid = np.median(residuals.weights, axis=(1, 2)) > 0
-    if np.count_nonzero(valid) < _LEAST_DIFFERENCES:
+def _read_ahead(
+    read: Callable[..., Residuals],
+    integrations: range,
+    image_shape: tuple[int, int],
+    threads: int | None,
+) -> Iterator[tuple[int, Residuals]]:
+    """Yield the residuals of integrations; small ones are read while others are searched."""
+    if image_shape[1] >= LEAST_ROW or len(integrations) < 2:
+        for integration in integrations:
+            yield integration, read(integration=integration, threads=threads)
         return
-    correlation = _correlation(residuals, valid)
-    filters = make_filters(len(valid), group_time, correlation, valid)
-    found: list[tuple[Glow, int]] = []
-    for peak in find_peaks(residuals, filters, _PEAK_THRESHOLD):
-        if _is_taken(peak, int(filters.onset[peak.filter]), found):
-            continue
-        glow = measure_glow(residuals, filters, peak)
-        if glow is None:
-            continue
-        onset = int(filters.onset[glow.filter])
-        smallest = _LATENT if _is_early(onset, valid) else _HIT
-        if max(glow.ellipse.a, glow.ellipse.b) < smallest:
-            continue
-        if not _is_believed(glow, min(threshold, THRESHOLD), residuals.image_shape):
-            continue
-        found.append((glow, onset))
-        _blank(residuals, glow)
-    # A higher threshold takes some of what is found with the usual one, and finds nothing else.
-    believed = [glow for glow, _ in found if _is_believed(glow, threshold, residuals.image_shape)]
-    for glow in sorted(believed, key=lambda glow: -glow.significance):
-        yield _shower(glow, integration, filters, correlation, valid)
+    waiting: deque[tuple[int, Future[Residuals]]] = deque()
+    with thread_pool(threads) as pool:
+        for integration in integrations:
+            waiting.append((integration, pool.submit(read, integration=integration, threads=1)))
+            if len(waiting) > _AHEAD:
+                number, future = waiting.popleft()
+                yield number, future.result()
+        for number, future in waiting:
+            yield number, future.result()
 
 
-def _is_early(onset: int, valid: NDArray[np.bool_]) -> bool:
-    """Tell whether a glow is there from the first usable difference on: it may be older still."""
-    return bool(onset <= np.flatnonzero(valid)[0])
-
-
-def _is_believed(glow: Glow, threshold: float, image_shape: tuple[int, int]) -> bool:
-    """Tell a glow from what only looks like one."""
-    a, b = glow.ellipse.a, glow.ellipse.b
-    if glow.compactness > _MOST_COMPACT or glow.blind > _MOST_BLIND:
-        return False
-    if min(a, b) < _THINNEST * max(a, b):
-        return False
-    if max(a, b) >= LARGEST or math.pi * a * b > _LARGEST_PART * image_shape[0] * image_shape[1]:
-        return False
-    # There are more places for something small, and more of what stands out there is chance.
-    needed = threshold * max(1.0, (_COMMON_AREA / (math.pi * a * b)) ** _AREA_POWER)
-    if glow.brightness > _ON_SOURCE:
-        needed *= _SOURCE_FACTOR
-    return bool(glow.significance >= needed)
+def _judged_with_past(
+    one: Candidate, entry: Shower | Polygon, is_latent: Callable[[float, float], str | None]
+) -> Shower | Polygon | None:
+    """Return an entry as earlier exposures make it: less probable, or none."""
+    if one.glow.onset >= 0 or one.features.of_point > _LARGEST_LATENT:
+        return entry
+    reason = is_latent(one.glow.x, one.glow.y)
+    if reason is None:
+        return entry
+    odds = _SOURCES_PART * one.probability / max(1e-6, 1 - one.probability)
+    probability = odds / (1 + odds)
+    if probability < LEAST_PROBABILITY:
+        return None
+    return replace(
+        entry, probability=round(probability, 2), kind="latent", comment=f"{DOUBT}{reason}"
+    )
 
 
 def _correlation(residuals: Residuals, valid: NDArray[np.bool_]) -> float:
@@ -127,62 +194,3 @@ def _correlation(residuals: Residuals, valid: NDArray[np.bool_]) -> float:
     product = float(np.sum(sample[pairs] * sample[pairs + 1] * both))
     square = float(np.sum((sample[pairs] ** 2 + sample[pairs + 1] ** 2) / 2 * both))
     return float(np.clip(product / square, -0.45, 0.0)) if square > 0 else 0.0
-
-
-def _blank(residuals: Residuals, glow: Glow) -> None:
-    """Take a glow and its surroundings out of the residuals, so that it is not found again."""
-    e = glow.ellipse
-    grown = Ellipse(x=e.x, y=e.y, a=_BLANKED * e.a, b=_BLANKED * e.b, theta=e.theta)
-    rows, columns = grown.box(residuals.image_shape)
-    ny, nx = residuals.brightness.shape
-    box = (
-        slice(rows.start // BIN, min(ny, -(-rows.stop // BIN))),
-        slice(columns.start // BIN, min(nx, -(-columns.stop // BIN))),
-    )
-    y = (np.arange(box[0].start, box[0].stop) + 0.5) * BIN - 0.5
-    x = (np.arange(box[1].start, box[1].stop) + 0.5) * BIN - 0.5
-    inside = grown.radius(x, y[:, np.newaxis]) <= 1
-    residuals.values[:, *box][:, inside] = 0
-    residuals.weights[:, *box][:, inside] = 0
-
-
-def _is_taken(peak: Peak, onset: int, found: list[tuple[Glow, int]]) -> bool:
-    """Tell whether a peak belongs to a glow that was found before."""
-    for glow, begun in found:
-        e = glow.ellipse
-        reach = 1.3 + peak.size / math.sqrt(e.a * e.b)
-        is_near = float(e.radius(peak.x, peak.y)) < reach
-        if is_near and (abs(onset - begun) < _APART or peak.significance < 0.7 * glow.significance):
-            return True
-    return False
-
-
-def _shower(
-    glow: Glow,
-    integration: int,
-    filters: TimeFilters,
-    correlation: float,
-    valid: NDArray[np.bool_],
-) -> Shower:
-    onset = int(filters.onset[glow.filter])
-    group = 0 if _is_early(onset, valid) else onset + 1
-    e = glow.ellipse
-    return Shower(
-        integration=integration,
-        group=group,
-        last_group=best_last_group(
-            glow.amplitude * filters.shape[glow.filter],
-            noise=glow.noise,
-            correlation=correlation,
-            first_group=group,
-            valid=valid,
-        ),
-        x=round(e.x, 1),
-        y=round(e.y, 1),
-        a=round(e.a, 1),
-        b=round(e.b, 1),
-        theta=round(e.theta % 180, 1),
-        status=Status.CANDIDATE,
-        source=PROPOSED,
-        score=round(glow.significance, 1),
-    )

@@ -1,231 +1,340 @@
-"""The ellipse of a glow, and how it goes in time."""
+"""The course, the map and the size of a glow."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter, label
 
-from showermask.glow.aperture_fit import best_aperture, soft_mask
+from showermask.glow.light_curve import GlowFit, LightCurve, best_onset, fit_glow
+from showermask.glow.shape_map import denoised_map
 from showermask.glow.time_filters import TimeFilters
 from showermask.propose.detect import Peak
-from showermask.propose.residuals import BIN, Residuals
+from showermask.propose.profile import Profile, fit_profile
+from showermask.propose.residuals import BIN, Residuals, sum_bins
 from showermask.regionfile.ellipse import Ellipse
+from showermask.regionfile.entry import Box
 
-__all__ = ["LARGEST", "Glow", "measure_glow"]
+__all__ = ["Cells", "Glow", "cut_cells", "measure_glow"]
 
-#: Contour of the ellipse, as a part of the peak: with it an aperture has most signal for its noise.
-_CONTOUR = 0.3
-#: Largest semi-axis in pixels, as of the showers that the pipeline itself masks.
-LARGEST = 200.0
-_SMALLEST = 2.0
-#: Smallest area in pixels: what is smaller is a hit, or a pixel.
-_SMALLEST_AREA = 24.0
-#: A smoothed peak must stand out so much for its contour to mean anything.
-_CLEAR = 7.0
-_SMOOTHINGS = (1.0, 1.4, 2.0, 2.8, 4.0, 5.6, 8.0, 11.0, 16.0, 22.0)  # bins
+#: Cells to each side of a peak, and of a profile in its standard deviations.
+_LEAST_HALF, _REACH = 20, 5.0
+#: Standard deviation of a peak in cells; larger ones are measured in larger cells.
+_WIDEST = 3.3
+_COARSEST = 16  # bins to a cell
+#: The map of a glow fades out between so many standard deviations of its profile.
+_WHOLE, _NOTHING = 2.7, 4.2
+#: Onsets that are tried around that of the best filter.
+_ONSETS = 2
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Cells:
+    """Residuals around a place, in cells of some bins each.
+
+    Parameters
+    ----------
+    box : tuple of slice
+        Rows and columns, in bins of the frame.
+    scale : int
+        Bins to a cell, along each axis.
+    values, weights : `numpy.ndarray`
+        ``(ndiff, rows, columns)``, as those of the residuals.
+    read_part : `numpy.ndarray`
+        ``(rows, columns)``, as that of the residuals.
+    """
+
+    box: Box
+    scale: int
+    values: NDArray[np.float32]
+    weights: NDArray[np.float32]
+    read_part: NDArray[np.float32]
+
+    @property
+    def pixels(self) -> int:
+        """Pixels of a cell, along each axis."""
+        return BIN * self.scale
+
+    def to_pixels(self, cell: Any, axis: int) -> Any:
+        """Return the place in the frame of a place in cells; axis 0 has rows."""
+        return (cell + 0.5) * self.pixels - 0.5 + self.box[axis].start * BIN
+
+    def to_cells(self, pixel: Any, axis: int) -> Any:
+        """Return the place in cells of a place in the frame; axis 0 has rows."""
+        return (pixel + 0.5 - self.box[axis].start * BIN) / self.pixels - 0.5
+
+    def combined(
+        self, filters: TimeFilters, which: int
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+        """Return signal, its variance, and response to light of each cell, for a filter."""
+        coefficients, shape = filters.weights[which], filters.shape[which]
+        signal = np.tensordot(coefficients, self.values * self.weights, 1).astype(float)
+        stacked = np.stack([coefficients**2, coefficients * shape]).astype(np.float32)
+        power, response = np.tensordot(stacked, self.weights, 1).astype(float)
+        power *= filters.inflation(which, self.read_part)
+        return signal, power, response
+
+
+#: Standard deviations of the profile that hold nine tenths of the light of a typical glow, and of
+#: a faint one, whose profile is too narrow; and the signal-to-noise ratios of both.
+_RADIUS, _FAINT_RADIUS = 1.95, 2.15
+_FAINT, _CLEAR, _BRIGHT = 6.0, 12.0, 30.0
+_LEAST_RADIUS, _MOST_RADIUS = 1.4, 2.6
+_PART = 0.9
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Glow:
     """A glow, measured.
 
     Parameters
     ----------
-    ellipse : Ellipse
-        Where it is, in pixels of the frame.
+    cells : Cells
+        Where it was measured.
+    profile : Profile
+        The Gaussian that fits it, in cells.
     filter : int
         The filter that suits it best.
     significance : float
-        Signal-to-noise ratio in the ellipse.
-    curve, errors : `numpy.ndarray`
-        Mean residual in the ellipse in DN of each difference, and its error, ``(ndiff,)``.
-    amplitude : float
-        Residual in DN that the strongest difference has, fitted.
+        Signal-to-noise ratio.
+    curve : LightCurve
+        Amplitude of the profile in each difference, in DN.
+    onset : int
+        First difference with light; -1 if it glows from before the first one on.
+    fit : GlowFit
+        The glow that fits the light curve.
+    map : `numpy.ndarray`
+        ``(rows, columns)`` of the cells: light of a pixel in the strongest difference, in DN.
+    amplitude, variance : `numpy.ndarray`
+        Likewise, as measured.
     noise : float
         Noise of one pixel in one difference in DN.
-    compactness : float
-        Part of the signal that comes from the tenth of the bins that have most.
-    brightness : float
-        Median of what the sources in the ellipse have in one difference, in units of its noise.
-    blind : float
-        Part of the ellipse where nothing can be seen.
+    excess : float
+        By how much noise is more than expected.
+    depth : float
+        How deep the deepest holes of the frame are, in units of the noise; see `Peak`.
     """
 
-    ellipse: Ellipse
+    cells: Cells
+    profile: Profile
     filter: int
     significance: float
-    curve: NDArray[np.float64]
-    errors: NDArray[np.float64]
-    amplitude: float
+    curve: LightCurve
+    onset: int
+    fit: GlowFit
+    map: NDArray[np.float32]
+    amplitude: NDArray[np.float64]
+    variance: NDArray[np.float64]
     noise: float
-    compactness: float
-    brightness: float
-    blind: float
+    excess: float
+    depth: float
 
+    @property
+    def course(self) -> NDArray[np.float64]:
+        """``(ndiff,)``: light of each difference, 1 in the strongest."""
+        course: NDArray[np.float64] = self.fit.shape / self.fit.shape.max()
+        return course
 
-def measure_glow(residuals: Residuals, filters: TimeFilters, peak: Peak) -> Glow | None:
-    """Fit ellipse and time of a glow to the residuals around a peak."""
-    which = peak.filter
-    window = _window(residuals, peak, reach=6.0)
-    values, weights = residuals.values[:, *window], residuals.weights[:, *window]
-    read_part = residuals.read_part[window]
-    signal, power = _filtered(values, weights, filters, which, read_part)
-    ellipse = _contour(signal, power, peak, window)
-    if ellipse is None:
-        return None
-    for _ in range(2):
-        ellipse = best_aperture(
-            signal, power, ellipse, window, smallest=_SMALLEST / BIN, largest=LARGEST / BIN
+    @property
+    def x(self) -> float:
+        """Column of the centre, in pixels of the frame."""
+        return float(self.cells.to_pixels(self.profile.x, 1))
+
+    @property
+    def y(self) -> float:
+        """Row of the centre, in pixels of the frame."""
+        return float(self.cells.to_pixels(self.profile.y, 0))
+
+    @property
+    def size(self) -> float:
+        """Standard deviation, the geometric mean of both axes, in pixels."""
+        longer, shorter = self.profile.axes
+        return math.sqrt(longer * shorter) * self.cells.pixels
+
+    @property
+    def light(self) -> float:
+        """Light of all its pixels in the strongest difference, in DN."""
+        return float(self.map.sum()) * self.cells.pixels**2
+
+    def ellipse(self) -> Ellipse:
+        """Return the ellipse that holds nine tenths of the light, in cells.
+
+        It has the axes of the profile. Its size is a typical one for a faint glow, and what the
+        light in growing ellipses says for a bright one.
+        """
+        if self.significance < _CLEAR:
+            part = np.clip((self.significance - _FAINT) / (_CLEAR - _FAINT), 0, 1)
+            radius = _FAINT_RADIUS + part * (_RADIUS - _FAINT_RADIUS)
+        else:
+            part = np.clip((self.significance - _CLEAR) / (_BRIGHT - _CLEAR), 0, 1)
+            radius = _RADIUS + part * (self._measured_radius() - _RADIUS)
+        return self.profile.ellipse(float(np.clip(radius, _LEAST_RADIUS, _MOST_RADIUS)))
+
+    def _measured_radius(self) -> float:
+        """Return the standard deviations that hold nine tenths of the measured light."""
+        radius = self.profile.radius(*(slice(0, size) for size in self.map.shape))
+        steps = np.arange(0, 3.01, 0.1)
+        number = np.digitize(radius, steps)
+        known = np.isfinite(self.variance) & (number < len(steps))
+        if not known.any():
+            return _RADIUS
+        told = 1 / self.variance[known]
+        sums, weights, cells = (
+            np.bincount(number[known], w, minlength=len(steps))[1:]
+            for w in (told * self.amplitude[known], told, np.ones(len(told)))
         )
-        inside = soft_mask(ellipse, window) > 0.5
-        if math.pi * ellipse.a * ellipse.b * BIN**2 < _SMALLEST_AREA or not inside.any():
-            return None
-        curve, errors = _light_curve(values, weights, inside)
-        which = _best_filter(curve, errors, filters)
-        signal, power = _filtered(values, weights, filters, which, read_part)
-    mask = soft_mask(ellipse, window)
-    significance = (
-        float(np.sum(mask * signal) / math.sqrt(np.sum(mask**2 * power) or 1.0)) / peak.excess
+        mean = np.divide(sums, weights, out=np.zeros_like(sums), where=weights > 0)
+        growing = np.cumsum(mean * cells)
+        end = float(np.mean(growing[-6:]))
+        reached = growing >= _PART * end
+        return float(steps[1:][np.argmax(reached)]) if end > 0 and reached.any() else _RADIUS
+
+
+def cut_cells(
+    residuals: Residuals, x: float, y: float, sigma: float, reach: float = _REACH
+) -> Cells:
+    """Return the residuals around a place, in cells that suit a size (sigma in pixels)."""
+    scale = 1
+    while sigma / (BIN * scale) > _WIDEST and scale < _COARSEST:
+        scale *= 2
+    half = max(_LEAST_HALF, math.ceil(reach * sigma / (BIN * scale))) * scale
+    centre = [round((p + 0.5) / BIN - 0.5) for p in (y, x)]
+    rows, columns = (
+        slice(start := max(0, c - half) // scale * scale, max(start, min(size, c + half + scale)))
+        for c, size in zip(centre, residuals.brightness.shape, strict=True)
     )
-    shape = filters.shape[which]
-    used = np.isfinite(errors)
-    response = float(filters.weights[which][used] @ shape[used])
-    amplitude = float(filters.weights[which][used] @ curve[used]) / response if response else 0.0
-    known = weights[weights > 0]
+    values, weights = residuals.values[:, rows, columns], residuals.weights[:, rows, columns]
+    read_part = residuals.read_part[rows, columns]
+    if scale > 1:
+        weighted = values * weights
+        bins = scale
+        while bins > 1:
+            if min(weights.shape[1:]) < 2:
+                break
+            weighted, weights = sum_bins(weighted), sum_bins(weights)
+            read_part = sum_bins(read_part[np.newaxis])[0] / BIN**2
+            bins //= 2
+        values = np.divide(weighted, weights, out=np.zeros_like(weights), where=weights > 0)
+        height, width = weights.shape[1:]
+        rows = slice(rows.start, rows.start + height * scale)
+        columns = slice(columns.start, columns.start + width * scale)
+    return Cells(
+        box=(rows, columns), scale=scale, values=values, weights=weights, read_part=read_part
+    )
+
+
+def measure_glow(
+    residuals: Residuals, filters: TimeFilters, peak: Peak, correlation: float
+) -> Glow | None:
+    """Measure the glow at a peak.
+
+    Parameters
+    ----------
+    residuals : Residuals
+        The residuals of its integration.
+    filters : TimeFilters
+        The filters over time.
+    peak : Peak
+        Where something stands out.
+    correlation : float
+        Correlation of the noise of one difference with the next.
+
+    Returns
+    -------
+    Glow or None
+        The glow; None where nothing stands out on a closer look.
+    """
+    x, y, sigma, which = peak.x, peak.y, peak.size, peak.filter
+    covariance: NDArray[np.float64] | None = None
+    profile, cells = None, None
+    for _ in range(3):
+        new = cut_cells(residuals, x, y, sigma)
+        if min(new.weights.shape[1:]) < 3:
+            return None
+        if covariance is not None and cells is not None and new.scale != cells.scale:
+            covariance = covariance * (cells.scale / new.scale) ** 2
+        cells = new
+        signal, power, _ = cells.combined(filters, which)
+        start = cells.to_cells(x, 1), cells.to_cells(y, 0), sigma / cells.pixels
+        profile = fit_profile(
+            signal, power, *start, found=peak.size / cells.pixels, covariance=covariance
+        )
+        if profile is None:
+            return None
+        curve = _light_curve(cells, profile, correlation)
+        before, which = which, _best_filter(curve, filters)
+        x, y = cells.to_pixels(profile.x, 1), cells.to_pixels(profile.y, 0)
+        covariance, sigma = profile.covariance, profile.axes[0] * cells.pixels
+        is_whole = _REACH * 0.7 * profile.axes[0] <= min(cells.weights.shape[1:]) / 2
+        if which == before and is_whole:
+            break
+    if profile is None or cells is None:
+        return None
+    signal, power, response = cells.combined(filters, which)
+    weight = profile.weights(*(slice(0, size) for size in signal.shape))
+    noise = math.sqrt(float(np.sum(weight**2 * power)))
+    significance = float(np.sum(weight * signal)) / noise / peak.excess if noise > 0 else 0.0
+    curve = _light_curve(cells, profile, correlation)
+    onset = _onset(curve, int(filters.onset[which]))
+    fit = fit_glow(curve, onset)
+    known = response > 0.15 * float(np.median(response))
+    amplitude = np.divide(signal, response, out=np.zeros_like(signal), where=known)
+    variance = np.divide(power, response**2, out=np.full_like(power, np.inf), where=known)
+    radius = profile.radius(*(slice(0, size) for size in signal.shape))
+    fading = np.clip((_NOTHING - radius) / (_NOTHING - _WHOLE), 0, 1)
+    planes = int(np.clip(round(math.log2(max(1.0, 2 * profile.axes[1]))) + 1, 2, 5))
+    of_pixels = cells.weights[cells.weights > 0]
     return Glow(
-        ellipse=_in_pixels(ellipse),
+        cells=cells,
+        profile=profile,
         filter=which,
         significance=significance,
         curve=curve,
-        errors=errors,
+        onset=onset,
+        fit=fit,
+        map=denoised_map(amplitude, variance * peak.excess**2, fading, planes=planes),
         amplitude=amplitude,
-        noise=float(BIN / math.sqrt(np.median(known))) if known.size else math.nan,
-        compactness=_compactness(signal[inside]),
-        brightness=float(np.median(residuals.brightness[window][inside])),
-        blind=float(np.mean(power[inside] <= 0)),
+        variance=variance,
+        noise=float(cells.pixels / math.sqrt(np.median(of_pixels))) if of_pixels.size else math.nan,
+        excess=peak.excess,
+        depth=peak.depth,
     )
 
 
-def _compactness(signal: NDArray[np.float64]) -> float:
-    """Return the part of the signal that the brightest tenth of the bins has."""
-    ordered = np.sort(signal)[::-1]
-    total = float(ordered.sum())
-    tenth = float(ordered[: max(1, len(ordered) // 10)].sum())
-    return tenth / total if total > 0 else 1.0
-
-
-def _window(residuals: Residuals, peak: Peak, reach: float) -> tuple[slice, slice]:
-    """Return the bins around a peak, so many of its sizes to each side."""
-    half = max(8, math.ceil(reach * peak.size / BIN))
-    centre = round((peak.y + 0.5) / BIN - 0.5), round((peak.x + 0.5) / BIN - 0.5)
-    rows, columns = (
-        slice(max(0, c - half), min(size, c + half + 1))
-        for c, size in zip(centre, residuals.brightness.shape, strict=True)
-    )
-    return rows, columns
-
-
-def _filtered(
-    values: NDArray[np.float32],
-    weights: NDArray[np.float32],
-    filters: TimeFilters,
-    which: int,
-    read_part: NDArray[np.float32],
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return signal and variance of each bin."""
-    coefficients = filters.weights[which].astype(float)
-    signal = np.tensordot(coefficients, values * weights, 1)
-    power = np.tensordot(coefficients**2, weights, 1) * filters.inflation(which, read_part)
-    return signal, power
-
-
-def _contour(
-    signal: NDArray[np.float64],
-    power: NDArray[np.float64],
-    peak: Peak,
-    window: tuple[slice, slice],
-) -> Ellipse | None:
-    """Return the ellipse of the component above the contour; bins of the frame."""
-    x, y = (
-        (peak.x + 0.5) / BIN - 0.5 - window[1].start,
-        (peak.y + 0.5) / BIN - 0.5 - window[0].start,
-    )
-    largest = peak.size / BIN
-    for sigma in (*(s for s in _SMOOTHINGS if s < largest), largest):
-        smoothed = gaussian_filter(signal, sigma)
-        noise = np.sqrt(
-            np.maximum(gaussian_filter(power, sigma / math.sqrt(2)), 1e-30) / (4 * np.pi * sigma**2)
-        )
-        gain = np.maximum(gaussian_filter(power, sigma), 1e-30)
-        near = _near(smoothed / noise, x, y, largest)
-        if (smoothed / noise)[near] >= _CLEAR:
-            break
-    amplitude = smoothed / gain
-    components, _ = label(amplitude > _CONTOUR * amplitude[near])
-    if components[near] == 0:
-        return None
-    rows, columns = np.nonzero(components == components[near])
-    return _of_moments(rows, columns, sigma, window)
-
-
-def _near(image: NDArray[np.float64], x: float, y: float, reach: float) -> tuple[int, int]:
-    """Return the brightest bin within reach of a place."""
-    rows, columns = np.indices(image.shape)
-    distance = np.hypot(rows - y, columns - x)
-    within = np.where(distance <= max(2.0, reach), image, -np.inf)
-    row, column = np.unravel_index(int(np.argmax(within)), image.shape)
-    return int(row), int(column)
-
-
-def _of_moments(
-    rows: NDArray[np.intp], columns: NDArray[np.intp], sigma: float, window: tuple[slice, slice]
-) -> Ellipse:
-    """Return the ellipse with the moments of a set of bins, less what smoothing has added."""
-    area = len(rows)
-    y, x = rows.mean(), columns.mean()
-    covariance = (
-        np.cov(np.stack([columns, rows]).astype(float), bias=True) if area > 1 else np.eye(2)
-    )
-    covariance += np.eye(2) / 12
-    roots, axes = np.linalg.eigh(covariance)
-    b, a = 2 * np.sqrt(np.maximum(roots, 0.25))
-    shrink = [math.sqrt(max(s**2 - 0.6 * sigma**2, 0.25 * s**2)) / s for s in (a, b)]
-    theta = math.degrees(math.atan2(axes[1, 1], axes[0, 1]))
-    return Ellipse(
-        x=x + window[1].start, y=y + window[0].start, a=a * shrink[0], b=b * shrink[1], theta=theta
+def _light_curve(cells: Cells, profile: Profile, correlation: float) -> LightCurve:
+    """Return the amplitude of a profile in each difference, NaN where it is not seen."""
+    weight = profile.weights(*(slice(0, size) for size in cells.weights.shape[1:]))
+    inside = weight > 0.02
+    there = cells.weights[:, inside].astype(float)
+    total = there @ weight[inside] ** 2
+    sums = (cells.values[:, inside] * there) @ weight[inside]
+    enough = total > 0.25 * float(np.median(total[total > 0])) if (total > 0).any() else total > 0
+    unknown = np.full(len(total), np.nan)
+    return LightCurve(
+        values=np.divide(sums, total, out=unknown.copy(), where=enough),
+        errors=np.divide(1, np.sqrt(np.maximum(total, 1e-30)), out=unknown, where=enough),
+        correlation=correlation * float(np.average(cells.read_part, weights=weight)),
+        pixels=float(np.sum(weight) ** 2 / np.sum(weight**2)) * cells.pixels**2,
     )
 
 
-def _light_curve(
-    values: NDArray[np.float32], weights: NDArray[np.float32], inside: NDArray[np.bool_]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    total = weights[:, inside].sum(axis=1, dtype=float)
-    sums = (values[:, inside] * weights[:, inside]).sum(axis=1, dtype=float)
-    curve = np.divide(sums, total, out=np.zeros_like(total), where=total > 0)
-    errors = np.divide(1, np.sqrt(total), out=np.full_like(total, np.inf), where=total > 0)
-    return curve, errors
-
-
-def _best_filter(
-    curve: NDArray[np.float64], errors: NDArray[np.float64], filters: TimeFilters
-) -> int:
-    weight = np.where(np.isfinite(errors), 1 / errors**2, 0.0)
-    found = filters.weights @ (curve * weight)
+def _best_filter(curve: LightCurve, filters: TimeFilters) -> int:
+    known = curve.known
+    weight = np.where(known, 1 / np.where(known, curve.errors, 1.0) ** 2, 0.0)
+    found = filters.weights @ (np.where(known, curve.values, 0.0) * weight)
     noise = np.sqrt((filters.weights**2) @ weight * filters.coloured)
     return int(
         np.argmax(np.divide(found, noise, out=np.full_like(found, -np.inf), where=noise > 0))
     )
 
 
-def _in_pixels(ellipse: Ellipse) -> Ellipse:
-    return Ellipse(
-        x=(ellipse.x + 0.5) * BIN - 0.5,
-        y=(ellipse.y + 0.5) * BIN - 0.5,
-        a=ellipse.a * BIN,
-        b=ellipse.b * BIN,
-        theta=ellipse.theta,
-    )
+def _onset(curve: LightCurve, guess: int) -> int:
+    """Return the onset that fits a light curve best, near a guess."""
+    ndiff = len(curve.values)
+    first = int(np.flatnonzero(curve.known)[0]) if curve.known.any() else 0
+    near = [k for k in range(guess - _ONSETS, guess + _ONSETS + 2) if first < k < ndiff]
+    onsets = [-1, *near] if guess <= first + _ONSETS else near
+    return best_onset(curve, onsets) if onsets else -1

@@ -7,12 +7,15 @@ from dataclasses import dataclass
 
 from showermask.regionfile.content import RegionFile
 from showermask.regionfile.entry import Status
+from showermask.regionfile.polygon import Polygon
 from showermask.regionfile.shower import PROPOSED, Shower
 
-__all__ = ["Merged", "is_same", "merge_candidates"]
+__all__ = ["DOUBT", "Merged", "is_same", "merge_candidates"]
 
 #: The onset of a glow is known to so many groups, or so many seconds where that is more.
 _GROUPS, _SECONDS = 3, 8.0
+#: How the comments begin that we write ourselves.
+DOUBT = "perhaps not a shower: "
 #: What one person draws larger than another; beyond it, two ellipses mean different things.
 _AREAS = 9.0
 
@@ -30,7 +33,7 @@ class Merged:
 
 
 def merge_candidates(
-    region_file: RegionFile, found: Sequence[Shower], *, group_time: float | None = None
+    region_file: RegionFile, found: Sequence[Shower | Polygon], *, group_time: float | None = None
 ) -> Merged:
     """Merge candidates into a region file.
 
@@ -38,37 +41,36 @@ def merge_candidates(
     review page or commented on stay. Candidates of an earlier run that are not found any more go;
     what is found and not in the file comes last.
     """
-    kept = []
+    present: list[Shower | Polygon] = [*region_file.showers, *region_file.polygons]
+    kept: list[Shower | Polygon] = []
     known: set[int] = set()
-    for entry in region_file.showers:
+    for entry in present:
         same = {i for i, s in enumerate(found) if is_same(s, entry, group_time=group_time)}
         if same or not _is_ours(entry):
             kept.append(entry)
             known |= same
-    new = [shower for i, shower in enumerate(found) if i not in known]
-    return Merged(
-        region_file=region_file.with_section("showers", (*kept, *new)),
-        new=len(new),
-        gone=len(region_file.showers) - len(kept),
-    )
+    new = [entry for i, entry in enumerate(found) if i not in known]
+    for kind in (Shower, Polygon):
+        entries = [entry for entry in (*kept, *new) if isinstance(entry, kind)]
+        region_file = region_file.with_section(kind.SECTION, entries)
+    return Merged(region_file=region_file, new=len(new), gone=len(present) - len(kept))
 
 
-def is_same(one: Shower, other: Shower, *, group_time: float | None = None) -> bool:
+def is_same(
+    one: Shower | Polygon, other: Shower | Polygon, *, group_time: float | None = None
+) -> bool:
     """Tell whether two entries mean the same shower."""
     late = max(_GROUPS, _SECONDS / group_time) if group_time else _GROUPS
-    areas = sorted((one.a * one.b, other.a * other.b))
+    areas = sorted((one.area, other.area))
     return (
         one.integration == other.integration
         and abs(one.group - other.group) <= late
         and areas[1] <= _AREAS * areas[0]
-        and (_holds(one, other) or _holds(other, one))
+        and (one.contains(*other.centre) or other.contains(*one.centre))
     )
 
 
-def _holds(outer: Shower, inner: Shower) -> bool:
-    return bool(outer.ellipse.radius(inner.x, inner.y) <= 1)
-
-
-def _is_ours(entry: Shower) -> bool:
+def _is_ours(entry: Shower | Polygon) -> bool:
     """Tell whether an entry is a candidate of ours that nobody has touched."""
-    return entry.status is Status.CANDIDATE and entry.source == PROPOSED and entry.comment is None
+    is_plain = entry.comment is None or entry.comment.startswith(DOUBT)
+    return entry.status is Status.CANDIDATE and entry.source == PROPOSED and is_plain

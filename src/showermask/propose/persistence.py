@@ -109,7 +109,7 @@ def _propose(
     one: TakenExposure, detector: DetectorHistory, looked_at: set[str], options: PersistenceOptions
 ) -> Persistence:
     before = read_regions_for(one.region_path, one.exposure)
-    seen = detector.seen_by(one, options.time_limit)
+    seen = detector.seen_by(one, options.time_limit(one))
     kept, found = _merged(before.pixels, seen, one, detector, looked_at, options)
     mask = next((entry for entry in found if entry.image is not None), None)
     after = before.with_section("pixels", (*kept, *found)).unread()

@@ -12,8 +12,10 @@ from showermask.exposure.images import ImageReader
 from showermask.exposure.product import Exposure
 from showermask.messages import counted
 from showermask.propose.finder import MIN_GROUPS, find_candidates
+from showermask.propose.latents import find_source_before
 from showermask.propose.merging import merge_candidates
 from showermask.regionfile.lookup import RegionLookup, WorkItem, find_work
+from showermask.regionfile.polygon import Polygon
 from showermask.regionfile.reader import EXTENSIONS, read_regions_for
 from showermask.regionfile.shower import Shower
 from showermask.regionfile.writer import write_regions
@@ -32,7 +34,7 @@ class Proposal:
     #: Product root.
     exposure: str
     #: All that was found.
-    found: tuple[Shower, ...]
+    found: tuple[Shower | Polygon, ...]
     #: How many of them the region file did not have yet.
     new: int
     #: How many candidates of an earlier run are not found any more, and were taken out.
@@ -92,17 +94,56 @@ def _make_folder(folder: Path) -> None:
         ) from error
 
 
-def propose_showers(path: Path, region_path: Path, *, threshold: float) -> Proposal:
-    """Look for showers in a ramp, and merge them into its region file."""
+def propose_showers(
+    path: Path,
+    region_path: Path,
+    *,
+    threshold: float,
+    earlier: Sequence[Path] = (),
+    threads: int | None = None,
+) -> Proposal:
+    """Look for showers in a ramp, and merge them into its region file.
+
+    Parameters
+    ----------
+    path : Path
+        The ramp.
+    region_path : Path
+        Its region file.
+    threshold : float
+        Signal-to-noise ratio from which on a glow is proposed.
+    earlier : sequence of Path
+        Exposures of the same detector before it, the latest first: what glows where they had a
+        source may be its latent.
+    threads : int, optional
+        Threads to read with.
+
+    Returns
+    -------
+    Proposal
+        What was found.
+    """
     if not 0 < threshold < math.inf:
         raise ValueError(f"threshold is {threshold}, expected a number above 0")
     with ImageReader(path) as reader:
         exposure = reader.exposure
         group_time = _group_time(exposure, path)
         present = read_regions_for(region_path, exposure)
+
+        def is_latent(x: float, y: float) -> str | None:
+            source = find_source_before(path, earlier, x, y)
+            if source is None:
+                return None
+            return f"a source lay there in {source.exposure}, {source.seconds:.0f} s before"
+
         found = tuple(
             find_candidates(
-                reader, exposure.image_shape, group_time=group_time, threshold=threshold
+                reader,
+                exposure.image_shape,
+                group_time=group_time,
+                threshold=threshold,
+                is_latent=is_latent,
+                threads=threads,
             )
         )
     merged = merge_candidates(present, found, group_time=group_time)

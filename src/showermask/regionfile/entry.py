@@ -58,6 +58,8 @@ class Entry(ABC):
         comment: str | None
         source: str | None
         score: float | None
+        probability: float | None
+        kind: str | None
 
     #: Key of the list in a region file, and what one of its entries is called.
     SECTION: ClassVar[str]

@@ -42,7 +42,11 @@ class Polygon(Entry):
     source : str, optional
         Where the polygon comes from: ``manual``, ``ds9`` …
     score : float, optional
-        Signal-to-noise ratio.
+        Signal-to-noise ratio, from ``propose``.
+    probability : float, optional
+        Probability of being a shower, 0 to 1, from ``propose``.
+    kind : str, optional
+        What it may be instead of a shower, from ``propose``: ``moving target``, ``latent`` …
 
     Raises
     ------
@@ -64,13 +68,16 @@ class Polygon(Entry):
     comment: str | None = None
     source: str | None = None
     score: float | None = None
+    probability: float | None = None
+    kind: str | None = None
 
     def _normalise(self) -> None:
         super()._normalise()
         vertices = tuple((float(x), float(y)) for x, y in self.vertices)
         object.__setattr__(self, "vertices", vertices)
-        if self.score is not None:
-            object.__setattr__(self, "score", float(self.score))
+        for name in ("score", "probability"):
+            value = getattr(self, name)
+            object.__setattr__(self, name, None if value is None else float(value))
 
     @property
     def location(self) -> str:
@@ -88,6 +95,30 @@ class Polygon(Entry):
             for a, b, size in zip(low, high, (nx, ny), strict=True)
         )
         return (rows, columns), _inside(corners, rows, columns)
+
+    @property
+    def centre(self) -> tuple[float, float]:
+        """Column and row of the middle of its pixels, in pixels."""
+        corners = self.outline()
+        x, y = corners.T
+        turns = x * np.roll(y, -1) - np.roll(x, -1) * y
+        if not turns.sum():
+            return float(x.mean()), float(y.mean())
+        weights = turns / (3 * turns.sum())
+        middle = ((corners + np.roll(corners, -1, axis=0)) * weights[:, np.newaxis]).sum(axis=0)
+        return float(middle[0]), float(middle[1])
+
+    @property
+    def area(self) -> float:
+        """Area in pixels."""
+        x, y = self.outline().T
+        return abs(float(np.sum(x * np.roll(y, -1) - np.roll(x, -1) * y))) / 2
+
+    def contains(self, x: float, y: float) -> bool:
+        """Tell whether the pixel of a place is inside or on the edge."""
+        row, column = round(y), round(x)
+        corners = self.outline()
+        return bool(_inside(corners, slice(row, row + 1), slice(column, column + 1))[0, 0])
 
     def outline(self) -> NDArray[np.float64]:
         """Return the corners."""

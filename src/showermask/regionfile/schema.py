@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import cache
 from importlib import resources
@@ -30,9 +30,33 @@ def load_schema(name: str = FORMATS[-1]) -> dict[str, Any]:
     return schema
 
 
-def format_of(tree: Collection[str]) -> str:
+def format_of(tree: Mapping[str, Any]) -> str:
     """Return the format to write a tree in: the earliest that has its keys, for all to read."""
-    return next(name for name in FORMATS if set(tree) <= set(load_schema(name)["properties"]))
+    used = _keys_used(tree)
+    return next(name for name in FORMATS if used & _keys_of(FORMATS[-1]) <= _keys_of(name))
+
+
+@cache
+def _keys_of(name: str) -> frozenset[str]:
+    """Return the keys of a format: of the file, and with the name of their list of its entries."""
+    schema = load_schema(name)
+    keys = set(schema["properties"])
+    for section, value in schema["properties"].items():
+        reference = value.get("items", {}).get("$ref", "")
+        if reference:
+            entry = schema["$defs"][reference.rpartition("/")[2]]
+            keys |= {f"{section}.{key}" for key in entry["properties"]}
+    return frozenset(keys)
+
+
+def _keys_used(tree: Mapping[str, Any]) -> set[str]:
+    """Return the keys of a tree, as `_keys_of` names them; it may be no valid tree."""
+    used = {key for key in tree if isinstance(key, str)}
+    for section in [key for key in used if isinstance(tree[key], list)]:
+        entries = [entry for entry in tree[section] if isinstance(entry, dict)]
+        keys = set().union(*entries)
+        used |= {f"{section}.{key}" for key in keys if isinstance(key, str)}
+    return used
 
 
 class Problem(NamedTuple):
@@ -59,12 +83,13 @@ def schema_problems(tree: Any) -> Iterator[Problem]:
             is_last=True,
         )
         return
-    later = set(load_schema()["properties"]) - set(load_schema(version)["properties"])
-    if later & set(tree):
-        needed = ", ".join(sorted(later & set(tree)))
-        first = format_of(later & set(tree))
+    later = (_keys_used(tree) & _keys_of(FORMATS[-1])) - _keys_of(version)
+    if later:
+        # A list that is new has only new keys.
+        needed = ", ".join(sorted(k for k in later if "." not in k or k.split(".")[0] not in later))
         yield Problem(
-            ("format",), f"format is {_shown(version)}, expected {first} in a file with {needed}"
+            ("format",),
+            f"format is {_shown(version)}, expected {format_of(tree)} in a file with {needed}",
         )
     errors = islice(_validator().iter_errors(tree), MAX_PROBLEMS + 1)
     for error in sorted(errors, key=lambda e: [(isinstance(p, str), p) for p in e.absolute_path]):

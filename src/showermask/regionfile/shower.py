@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -48,6 +49,10 @@ class Shower(Entry):
         Where the shower comes from: ``manual``, ``propose``, ``ds9`` …
     score : float, optional
         Signal-to-noise ratio, from ``propose``.
+    probability : float, optional
+        Probability of being a shower, 0 to 1, from ``propose``.
+    kind : str, optional
+        What it may be instead of a shower, from ``propose``: ``moving target``, ``latent`` …
 
     Raises
     ------
@@ -75,10 +80,12 @@ class Shower(Entry):
     comment: str | None = None
     source: str | None = None
     score: float | None = None
+    probability: float | None = None
+    kind: str | None = None
 
     def _normalise(self) -> None:
         super()._normalise()
-        for name in ("x", "y", "a", "b", "theta", "score"):
+        for name in ("x", "y", "a", "b", "theta", "score", "probability"):
             value = getattr(self, name)
             object.__setattr__(self, name, None if value is None else float(value))
 
@@ -116,6 +123,20 @@ class Shower(Entry):
         """
         box = self.ellipse.box(image_shape)
         return box, self.ellipse.inside(*box)
+
+    @property
+    def centre(self) -> tuple[float, float]:
+        """Column and row of the centre, in pixels."""
+        return self.x, self.y
+
+    @property
+    def area(self) -> float:
+        """Area in pixels."""
+        return math.pi * self.a * self.b
+
+    def contains(self, x: float, y: float) -> bool:
+        """Tell whether a place is inside or on the ellipse."""
+        return bool(self.ellipse.radius(x, y) <= 1)
 
     def outline(self) -> NDArray[np.float64]:
         """Return points on the ellipse."""

@@ -2,7 +2,8 @@
 
 A scheduler counts the death of a worker against every task that waited for it, and gives a task up
 after a few. Here only two tasks wait for each thread, and what was given up is submitted again
-under another key; how often an exposure has cost a worker its life is for the task to count. All keys share one prefix, by which schedulers keep their statistics.
+under another key; how often an exposure has cost a worker its life is for the task to count. All
+keys share one prefix, by which schedulers keep their statistics.
 """
 
 from __future__ import annotations
@@ -30,7 +31,6 @@ RENEW_AFTER = 500
 
 _AHEAD = 2  # tasks for each thread: one that runs, one that waits for it
 _MOST_SUBMISSIONS = 10  # of one exposure
-_GIVEN_UP = f"was given up after {_MOST_SUBMISSIONS} tries: its workers died, which is what running out of memory looks like"
 _LOOK_INTERVAL = 0.5  # s, between looks at what no event tells of
 _COUNT_INTERVAL = 1.0  # s, between counts of the workers
 _ANSWER_TIME = 60.0  # s that a scheduler may take to answer
@@ -68,7 +68,10 @@ def run_tasks(
                 elif flight.submissions[task.name] < _MOST_SUBMISSIONS:
                     waiting.appendleft(task)
                 else:
-                    yield task.given_up(_GIVEN_UP)
+                    yield task.given_up(
+                        f"was given up after {_MOST_SUBMISSIONS} tries: its workers died, which is "
+                        "what running out of memory looks like"
+                    )
     finally:
         flight.end()
 

@@ -37,7 +37,8 @@ class Progress:
         """Count an exposure, and say a line about it; with a bar, only what is news."""
         self._count += 1
         if is_news or self._bar is None:
-            self.say(f"[{self._count}/{self._total}] {line}")
+            where = f"[{self._count}/{self._total}] " if self._total > 1 else ""
+            self.say(where + line)
         if self._bar is not None:
             self._bar.update()
 

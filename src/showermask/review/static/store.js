@@ -4,11 +4,12 @@
 
 import { MIN_AXIS, normaliseAngle, tidy } from "./geometry.js";
 import { entryRequest } from "./kinds.js";
+import { byProbability, oneGlow } from "./table.js";
 import { Viewing } from "./viewing.js";
 
 /**
  * @typedef {{id?: number|string, section: string, integration?: number, group?: number, last_group?: number,
- *   status?: string, comment?: string, score?: number, location?: string, x?: any, y?: any, a?: number,
+ *   status?: string, comment?: string, score?: number, probability?: number, kind?: string, location?: string, x?: any, y?: any, a?: number,
  *   b?: number, theta?: number, mask?: string, vertices?: number[][]}} Entry
  */
 
@@ -132,12 +133,9 @@ export class Store extends Viewing {
     return { x: x0 - 0.5, y: y0 - 0.5, width: x1 - x0 + 1, height: y1 - y0 + 1 };
   }
 
-  // Showers that nobody has decided on, the strongest first.
+  // Entries that nobody has decided on, the most probable first.
   get candidates() {
-    const open = this.entries.filter((entry) => entry.status === "candidate");
-    const scored = open.filter((entry) => entry.section === "showers");
-    scored.sort((p, q) => (q.score ?? 0) - (p.score ?? 0));
-    return [...scored, ...open.filter((entry) => entry.section !== "showers")];
+    return this.entries.filter((entry) => entry.status === "candidate").sort(byProbability);
   }
 
   count(status) {
@@ -293,7 +291,10 @@ export class Store extends Viewing {
   }
 
   async decide(status) {
-    if (this.selected !== null) await this.change("status", { ids: [this.selected], status });
+    if (this.selected === null) return;
+    const ids = oneGlow(this.find(this.selected), this.entries).map(({ id }) => id);
+    if (!(await this.change("status", { ids, status }))) return;
+    if (ids.length > 1) this.notice(`Decided in ${ids.length} integrations at once; Undo (U) takes it back.`);
   }
 
   // Decide on the selected entry, and go on to the next candidate.
@@ -350,7 +351,7 @@ export class Store extends Viewing {
     this.notice(`Accepted ${chosen.length} with an S/N of ${limit} or more; Undo (U) takes it back.`);
   }
 
-  // Go to the next candidate in order of score, and then to those of the next exposure that has any.
+  // Go to the next candidate in order of probability, and then to those of the next exposure that has any.
   async nextCandidate() {
     const { candidates } = this;
     const at = candidates.findIndex((entry) => entry.id === this.selected);

@@ -11,11 +11,12 @@ export const COLUMNS = [
   { name: "group", label: "Groups", title: "First and last affected group", value: (entry) => entry.group },
   { name: "x", label: "Centre", title: "Column and row of the centre", value: (entry) => entry.x },
   { name: "score", label: "S/N", title: "Signal-to-noise ratio, from propose", value: (entry) => entry.score, text: places(1) },
+  { name: "probability", label: "P", title: "Probability of being a shower, from propose", value: (entry) => entry.probability, text: places(2) },
   { name: "removed", label: "DN/s", title: "What the mask takes out of the rate, on average over its pixels", value: (_, effect) => effect?.removed, text: (v) => v.toPrecision(2) },
   { name: "pixels", label: "px", title: "Masked pixels", value: (_, effect) => effect?.pixels, text: String },
   { name: "seconds", label: "s", title: "Exposure time in s that each masked pixel loses", value: (_, effect) => effect?.seconds, text: places(0) },
   { name: "noise", label: "noise", title: "Noise of the rate after the mask, in units of that before; ∞ where no rate is left", value: (_, effect) => noiseOf(effect), text: (v) => (v === Infinity ? "∞" : `×${v.toFixed(2)}`) },
-  { name: "comment", label: "Comment", title: "Comment, and where the entry comes from", value: (entry) => entry.comment ?? "" },
+  { name: "comment", label: "Comment", title: "Comment, and where the entry comes from", value: (entry) => [entry.kind && `${entry.kind}?`, entry.comment].filter(Boolean).join(" ") },
 ];
 
 // No rate is left where the mask leaves no two groups in a row.
@@ -26,13 +27,34 @@ function noiseOf(effect) {
 
 const RANK = { showers: 0, polygons: 1, pixels: 2 };
 
-// Entries in the order of a column, or candidates first and the strongest first; unknown values last.
+// Most probable first; then what has only a score, the strongest first; then the rest.
+export function byProbability(p, q) {
+  const section = Number(p.section === "pixels") - Number(q.section === "pixels");
+  const probability = (entry) => entry.probability ?? (entry.score === undefined ? -1 : 0.5);
+  return section || probability(q) - probability(p) || (q.score ?? 0) - (p.score ?? 0);
+}
+
+const SERIES = /^one glow over integrations \d+ to \d+/; // as propose writes it
+
+// An entry, and those of other integrations that are the same glow, of the same status: what lasts
+// longer than an integration has an entry in each.
+export function oneGlow(entry, entries) {
+  const series = SERIES.exec(entry.comment ?? "")?.[0];
+  if (!series) return [entry];
+  const shape = ({ section, x, y, a, b, theta, vertices }) => JSON.stringify([section, x, y, a, b, theta, vertices]);
+  return entries.filter((other) => other === entry || (
+    other.status === entry.status && other.comment?.startsWith(series) && shape(other) === shape(entry)
+  ));
+}
+
+// Entries in the order of a column, or candidates first and the most probable first; unknown values
+// last.
 export function sorted(entries, effects, { sort, isDown }) {
   const column = COLUMNS.find(({ name }) => name === sort);
   if (!column) {
     const isOpen = (entry) => (entry.status === "candidate" && entry.section !== "pixels" ? 0 : 1);
-    const score = (entry) => (isOpen(entry) ? 0 : -(entry.score ?? 0));
-    return [...entries].sort((p, q) => isOpen(p) - isOpen(q) || RANK[p.section] - RANK[q.section] || score(p) - score(q));
+    const rest = (p, q) => RANK[p.section] - RANK[q.section];
+    return [...entries].sort((p, q) => isOpen(p) - isOpen(q) || (isOpen(p) ? rest(p, q) : byProbability(p, q)));
   }
   const value = (entry) => column.value(entry, effects(entry));
   const isKnown = (v) => typeof v === "number" || (typeof v === "string" && v !== "");

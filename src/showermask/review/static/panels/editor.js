@@ -133,8 +133,10 @@ export class Editor {
     if (!current) return "click on the image to place one";
     if (current.section === "pixels") return `${current.status}, ${current.location}`;
     const score = current.score === undefined ? "" : `, S/N ${current.score.toFixed(1)}`;
+    const probability = current.probability === undefined ? "" : `, P ${current.probability.toFixed(2)}`;
+    const kind = current.kind ? `, perhaps a ${current.kind}` : "";
     const corners = current.vertices ? `, ${current.vertices.length} corners` : "";
-    return `${current.status}, integration ${current.integration}${corners}${score}`;
+    return `${current.status}, integration ${current.integration}${corners}${score}${probability}${kind}`;
   }
 
   #drawField({ name }) {

@@ -1,0 +1,131 @@
+"""Glows that last longer than an integration: the integrations of a series are their time axis."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from showermask.glow.common_mode import common
+from showermask.glow.differences import level_and_noise
+from showermask.glow.time_filters import make_filters
+from showermask.propose.background import smooth_background
+from showermask.propose.candidates import Candidate, find_glows
+from showermask.propose.entries import outlined
+from showermask.propose.residuals import Residuals
+from showermask.regionfile.polygon import Polygon
+from showermask.regionfile.shower import Shower
+
+__all__ = ["LEAST_INTEGRATIONS", "Levels", "find_long_glows"]
+
+#: With fewer integrations there is no course in time.
+LEAST_INTEGRATIONS = 6
+#: An integration is affected that has this part of the strongest light, and more of it than this
+#: part of the noise of a pixel.
+_LEAST_LIGHT, _LEAST_OF_NOISE = 0.1, 0.2
+_CLIP = 6.0
+
+
+class Levels:
+    """The mean difference of each integration, without the glows that were found in it.
+
+    Parameters
+    ----------
+    nints : int
+        Number of integrations.
+    """
+
+    def __init__(self, nints: int) -> None:
+        self._nints = nints
+        self._cube: NDArray[np.float32] | None = None
+        self._last: Residuals | None = None
+
+    def add(self, integration: int, residuals: Residuals) -> None:
+        """Note the level of an integration that has been searched."""
+        if self._cube is None:
+            self._cube = np.full((self._nints, *residuals.level.shape), np.nan, np.float32)
+        self._cube[integration] = residuals.level
+        self._last = residuals
+
+    def residuals(self) -> Residuals | None:
+        """Return what is left of the levels without what does not change, as that of a ramp."""
+        if self._cube is None or self._last is None:
+            return None
+        cube = self._cube.copy()
+        level, noise = level_and_noise(cube)
+        cube -= level
+        cube -= common(cube, noise)
+        limit = _CLIP * noise
+        np.clip(cube, -limit, limit, out=cube)
+        known = np.isfinite(cube) & (noise > 0)
+        weight = np.divide(1, noise**2, out=np.zeros_like(noise), where=noise > 0)
+        weights = np.where(known, weight, np.float32(0))
+        values = np.where(known, cube, np.float32(0))
+        for number, value in enumerate(values):
+            values[number] -= smooth_background(value, weight > 0) * (weight > 0)
+        return replace(
+            self._last,
+            values=values,
+            weights=weights,
+            read_part=np.zeros_like(weight),
+            jumps=np.zeros(values.shape, np.uint8),
+            saturated=np.full(weight.shape, len(values), np.int16),
+            level=np.zeros_like(weight),
+        )
+
+
+def find_long_glows(
+    levels: Levels, integration_time: float, present: Sequence[Shower | Polygon]
+) -> Iterator[tuple[Candidate, Shower | Polygon]]:
+    """Find glows that last for several integrations.
+
+    Parameters
+    ----------
+    levels : Levels
+        The levels of all integrations.
+    integration_time : float
+        Time from one integration to the next, in s.
+    present : sequence of Shower or Polygon
+        What was found within single integrations.
+
+    Yields
+    ------
+    Candidate, Shower or Polygon
+        A candidate, and an entry for each integration that it affects and that has none there.
+    """
+    residuals = levels.residuals()
+    if residuals is None:
+        return
+    valid = np.median(residuals.weights, axis=(1, 2)) > 0
+    if np.count_nonzero(valid) < LEAST_INTEGRATIONS:
+        return
+    filters = make_filters(len(valid), integration_time, 0.0, valid)
+    for one in find_glows(residuals, filters, 0.0):
+        affected = _affected(one, valid)
+        if len(affected) < 2:
+            continue
+        comment = f"one glow over integrations {affected[0]} to {affected[-1]}"
+        for integration in affected:
+            entry = outlined(one, integration=int(integration), group=0, last_group=None)
+            said = f"{comment}; {entry.comment}" if entry.comment else comment
+            entry = replace(entry, comment=said)
+            if not any(_is_there(entry, other) for other in present):
+                yield one, entry
+
+
+def _affected(one: Candidate, valid: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """Return the integrations in which a glow is worth masking."""
+    glow = one.glow
+    light = glow.course * float(np.median(glow.map[glow.map > 0.3 * glow.map.max()]))
+    is_lit = (glow.course > _LEAST_LIGHT) & (light > _LEAST_OF_NOISE * glow.noise)
+    is_lit[: max(0, glow.onset)] = False
+    return np.flatnonzero(is_lit & valid)
+
+
+def _is_there(entry: Shower | Polygon, other: Shower | Polygon) -> bool:
+    """Tell whether an entry of the same integration has the same place."""
+    return entry.integration == other.integration and (
+        entry.contains(*other.centre) or other.contains(*entry.centre)
+    )
