@@ -90,13 +90,7 @@ class Candidate:
 def _distance(one: Glow, other: Glow) -> float:
     """Return the distance of a glow from the centre of another, in standard deviations of that."""
     x, y = one.cells.to_cells(other.x, 1), one.cells.to_cells(other.y, 0)
-    return _radius_at(one, x, y)
-
-
-def _radius_at(glow: Glow, x: float, y: float) -> float:
-    """Return the distance of a place from the centre of a glow in its standard deviations."""
-    off = np.array([x - glow.profile.x, y - glow.profile.y])
-    return float(np.sqrt(off @ np.linalg.solve(glow.profile.covariance, off)))
+    return float(one.profile.distance(x, y))
 
 
 def find_glows(

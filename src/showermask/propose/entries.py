@@ -23,8 +23,6 @@ __all__ = ["entry_of", "outlined"]
 _DOUBTFUL = 0.7
 #: A fainter glow has no shape of its own.
 _HAS_SHAPE = 20.0
-#: A typical pixel of a glow is one of those that have this part of its peak, at least.
-_BRIGHT_PART = 0.3
 
 
 def entry_of(
@@ -50,9 +48,8 @@ def entry_of(
     """
     glow = one.glow
     group = 0 if glow.onset < 0 else glow.onset + 1
-    inside = glow.map[glow.map > _BRIGHT_PART * glow.map.max()]
     last_group = best_last_group(
-        float(np.median(inside)) * glow.course,
+        glow.typical_light * glow.course,
         noise=glow.noise,
         correlation=correlation,
         first_group=group,

@@ -197,7 +197,7 @@ def measure_features(
         rise=others["rise"] / gain,
         single=float(light.max() / light.sum()) if light.sum() > 0 else 1.0,
         motion=_motion(glow, weight),
-        negative=_negative(signal, power, glow),
+        negative=_negative(signal, power, glow, radius),
         concentration=_concentration(glow, radius),
         brightness=near.mean(residuals.brightness),
         slope=near.mean(np.hypot(*np.gradient(residuals.brightness[near.box]))),
@@ -360,14 +360,18 @@ def _motion(glow: Glow, weight: NDArray[np.float64]) -> float:
     return math.sqrt(found) / max(glow.significance, 1.0)
 
 
-def _negative(signal: NDArray[np.float64], power: NDArray[np.float64], glow: Glow) -> float:
+def _negative(
+    signal: NDArray[np.float64],
+    power: NDArray[np.float64],
+    glow: Glow,
+    radius: NDArray[np.float64],
+) -> float:
     """Return the deepest hole within a few sizes, in units of the height of the glow."""
     sigma = max(0.7, glow.profile.axes[1])
     smooth = gaussian_filter(signal, sigma, mode="constant")
     narrow = gaussian_filter(power, sigma / math.sqrt(2), mode="constant")
     noise = np.sqrt(np.maximum(narrow, 1e-30))
     ratio = smooth / noise
-    radius = glow.profile.radius(*(slice(0, size) for size in signal.shape))
     near = (radius < 5) & (power > 0)
     if not near.any():
         return 0.0

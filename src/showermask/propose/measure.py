@@ -84,6 +84,8 @@ _RADIUS, _FAINT_RADIUS = 1.95, 2.15
 _FAINT, _CLEAR, _BRIGHT = 6.0, 12.0, 30.0
 _LEAST_RADIUS, _MOST_RADIUS = 1.4, 2.6
 _PART = 0.9
+#: A typical pixel of a glow is one of those that have this part of its peak, at least.
+_BRIGHT_PART = 0.3
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -158,6 +160,11 @@ class Glow:
     def light(self) -> float:
         """Light of all its pixels in the strongest difference, in DN."""
         return float(self.map.sum()) * self.cells.pixels**2
+
+    @property
+    def typical_light(self) -> float:
+        """Light of a typical one of its brighter pixels in the strongest difference, in DN."""
+        return float(np.median(self.map[self.map > _BRIGHT_PART * self.map.max()]))
 
     def ellipse(self) -> Ellipse:
         """Return the ellipse that holds nine tenths of the light, in cells.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,8 +44,12 @@ class Profile:
 
     def radius(self, rows: slice, columns: slice) -> NDArray[np.float64]:
         """Return the distance from the centre in standard deviations, ``(rows, columns)``."""
-        dy = np.arange(rows.start, rows.stop, dtype=float)[:, np.newaxis] - self.y
-        dx = np.arange(columns.start, columns.stop, dtype=float) - self.x
+        y = np.arange(rows.start, rows.stop, dtype=float)[:, np.newaxis]
+        return self.distance(np.arange(columns.start, columns.stop, dtype=float), y)
+
+    def distance(self, x: Any, y: Any) -> NDArray[np.float64]:
+        """Return the distance of places from the centre in standard deviations."""
+        dx, dy = x - self.x, y - self.y
         (xx, xy), (_, yy) = np.linalg.inv(self.covariance)
         radius: NDArray[np.float64] = np.sqrt(
             np.maximum(xx * dx**2 + 2 * xy * dx * dy + yy * dy**2, 0)

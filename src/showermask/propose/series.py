@@ -107,10 +107,10 @@ def find_long_glows(
         if len(affected) < 2:
             continue
         comment = f"one glow over integrations {affected[0]} to {affected[-1]}"
+        first = outlined(one, integration=int(affected[0]), group=0, last_group=None)
+        said = f"{comment}; {first.comment}" if first.comment else comment
         for integration in affected:
-            entry = outlined(one, integration=int(integration), group=0, last_group=None)
-            said = f"{comment}; {entry.comment}" if entry.comment else comment
-            entry = replace(entry, comment=said)
+            entry = replace(first, integration=int(integration), comment=said)
             if not any(_is_there(entry, other) for other in present):
                 yield one, entry
 
@@ -118,7 +118,7 @@ def find_long_glows(
 def _affected(one: Candidate, valid: NDArray[np.bool_]) -> NDArray[np.intp]:
     """Return the integrations in which a glow is worth masking."""
     glow = one.glow
-    light = glow.course * float(np.median(glow.map[glow.map > 0.3 * glow.map.max()]))
+    light = glow.typical_light * glow.course
     is_lit = (glow.course > _LEAST_LIGHT) & (light > _LEAST_OF_NOISE * glow.noise)
     is_lit[: max(0, glow.onset)] = False
     return np.flatnonzero(is_lit & valid)
