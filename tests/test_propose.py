@@ -38,8 +38,8 @@ def overlap(one, other, image_shape=(128, 136)):
     masks = []
     for shower in (one, other):
         mask = np.zeros(image_shape, bool)
-        box = shower.ellipse.box(image_shape)
-        mask[box] = shower.ellipse.inside(*box)
+        box, inside = shower.pixels(image_shape)
+        mask[box] = inside
         masks.append(mask)
     return np.sum(masks[0] & masks[1]) / np.sum(masks[0] | masks[1])
 
@@ -524,15 +524,10 @@ class TestRealRamp:
             propose_showers(real_ramp, real_ramp.with_suffix(".yaml"), threshold=THRESHOLD)
 
     def test_from_jump(self, real_ramp):
-        """Nothing in any of its integrations is likely to be a shower.
-
-        The first integration settles in another way than the others, which leaves some doubt.
-        """
+        """Nothing in it is taken for a shower."""
         Detector1Pipeline.call(
             str(real_ramp), steps={"jump": {"save_results": True}}, output_dir=str(real_ramp.parent)
         )
         jump = real_ramp.with_name(real_ramp.name.replace("_uncal", "_jump"))
         proposal = propose_showers(jump, real_ramp.with_suffix(".yaml"), threshold=THRESHOLD)
-        assert all(entry.integration == 0 for entry in proposal.found)
-        assert all(entry.probability < 0.7 for entry in proposal.found)
-        assert len(proposal.found) <= 3
+        assert proposal.found == ()

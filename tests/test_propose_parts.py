@@ -10,6 +10,7 @@ from cube import GROUP_TIME, Cube, found_in
 from showermask import Polygon, Shower
 from showermask.glow.shape_map import denoised_map
 from showermask.glow.time_filters import make_filters
+from showermask.propose.background import smooth_background
 from showermask.propose.candidates import find_glows
 from showermask.propose.features import Features, point_size
 from showermask.propose.finder import LEAST_PROBABILITY, search
@@ -205,6 +206,30 @@ class TestResiduals:
         assert found.centre[0] < 14
 
 
+class TestBackground:
+    """The smooth background of a difference."""
+
+    def test_it_has_little_noise(self):
+        """A large faint glow has to stand out from it: the mean of a box has little noise."""
+        image = np.random.default_rng(1).normal(0, 1, (256, 258)).astype(np.float32)
+        background = smooth_background(image, np.ones(image.shape, bool))
+        assert np.std(background) < 0.6 / 64
+        assert abs(background.mean()) < 1 / 64
+
+    def test_what_stands_out_does_not_count(self):
+        """Neither single cells nor a box with a glow move it."""
+        image = np.random.default_rng(2).normal(5, 1, (256, 258)).astype(np.float32)
+        image[::7, ::5] += 300
+        image[70:120, 70:120] += 3
+        background = smooth_background(image, np.ones(image.shape, bool))
+        assert np.abs(background - 5).max() < 0.2
+
+    def test_nothing_known(self):
+        """It is 0."""
+        image = np.full((8, 9), np.nan, np.float32)
+        assert not smooth_background(image, np.zeros(image.shape, bool)).any()
+
+
 class TestOverlap:
     """A glow is taken out, and what is left is searched."""
 
@@ -217,6 +242,21 @@ class TestOverlap:
             abs(e.group - g) <= 1
             for e, g in zip(sorted(found, key=lambda e: e.group), (9, 20), strict=True)
         ) == [True, True]
+
+    def test_a_faint_one_in_the_middle_of_a_bright_one(self):
+        """It makes no peak of its own until the bright one is taken out."""
+        later = replace(GLOW, group=20, a=8.0, b=8.0)
+        residuals = residuals_of(
+            SKY.add_glow(GLOW, amplitude=40.0, decay=20.0).add_glow(
+                later, amplitude=12.0, decay=20.0
+            )
+        )
+        valid = np.median(residuals.weights, axis=(1, 2)) > 0
+        filters = make_filters(len(valid), GROUP_TIME, -0.4, valid)
+        found = find_glows(residuals, filters, -0.4)
+        within = [one.glow for one in found if GLOW.contains(one.glow.x, one.glow.y)]
+        assert any(glow.onset + 1 == 9 for glow in within)
+        assert any(abs(glow.onset + 1 - 20) <= 1 for glow in within)
 
     def test_pieces_of_one_onset_are_one(self):
         """A clump of three is one candidate."""
@@ -267,7 +307,28 @@ class TestNumbers:
         assert shower_probability(f) < LEAST_PROBABILITY
         name, reason = likely_kind(f)
         assert name == "moving target"
-        assert "lie apart" in reason
+        assert "on a line" in reason or "lie apart" in reason
+
+    def test_an_afterglow(self):
+        """It has the shape of its hit, is a small part of it, and is not likely to be a shower."""
+
+        def hit(data, flags):
+            for number in range(12):  # others, which leave nothing
+                others = 10 + 9 * number, slice(90, 110)
+                flags[4, *others] |= 4
+                data[4:, *others] += 4000
+            x = np.arange(50, 70)
+            y = (40 + 0.3 * (x - 50)).astype(int)
+            flags[12, y, x] |= 4
+            for group in range(12, 30):
+                since = GROUP_TIME * (group - 12)
+                data[group, y, x] += 4000 * (1 + 0.04 * (1 - np.exp(-since / 20)))
+
+        f = self.features(SKY, hit)
+        assert f.jump_height > 1.7
+        assert f.beside_jumps < 0.3
+        assert shower_probability(f) < LEAST_PROBABILITY
+        assert likely_kind(f)[0] == "afterglow of a hit"
 
     def test_sizes_of_stars(self):
         """Tell how wide a point is."""
@@ -293,6 +354,7 @@ class TestKinds:
                 "significance": 20.0, "size": 9.0, "ratio": 0.7, "saturation": 40.0,
                 "saturates": 20.0, "of_point": 5.0, "neighbour": 40.0, "before": 10.0,
                 "after": 20.0, "ndiff": 30.0, "bump": 0.8, "step": 0.4, "fit": 1.0,
+                "beside_jumps": 1.0,
             }
         )  # fmt: skip
 
@@ -303,7 +365,7 @@ class TestKinds:
             ({"motion": 0.5}, "moving target", "10 sigma"),
             ({"linked": 3.0}, "moving target", "on a line with 3 others"),
             ({"is_idle": 1.0, "of_point": 1.2}, "latent", "1.2 times as wide as a point"),
-            ({"jumps": 0.9, "of_point": 1.5}, "afterglow of a hit", "90 per cent"),
+            ({"jumps": 0.9, "jump_height": 2.0, "beside_jumps": 0.0}, "afterglow of a hit", "90"),
             ({"negative": 0.9, "brightness": 5.0, "of_point": 2.5}, "jitter", "0.9 times as deep"),
             ({"row": 0.6}, "row drift", "60 per cent as much beside"),
             ({"drift": 0.9, "brightness": 3.0, "of_point": 1.4}, "variable source", "90 per cent"),

@@ -13,17 +13,19 @@ from pathlib import Path
 
 import numpy as np
 from sklearn.ensemble import GradientBoostingClassifier
+from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold, cross_val_predict
 
 import showermask.propose
 
 OUT = Path(showermask.propose.__file__).parent / "classifier.json"
 TREES = {
-    "n_estimators": 220,
+    "n_estimators": 400,
     "max_depth": 3,
     "learning_rate": 0.07,
     "subsample": 0.7,
-    "min_samples_leaf": 12,
+    "max_features": 8,
+    "min_samples_leaf": 20,
     "random_state": 1,
 }
 
@@ -42,10 +44,16 @@ def main(*files: str) -> None:
         model, features, labels, groups=scene, cv=GroupKFold(5), method="predict_proba"
     )[:, 1]
     report(judged, labels, what, snr, len(np.unique(scene)))
+    # Trees are a little too sure of what they have seen, or not sure enough.
+    odds = np.log(judged / (1 - judged))
+    scaling = LogisticRegression(C=1e6).fit(odds[:, np.newaxis], labels)
+    scale, offset = float(scaling.coef_[0, 0]), float(scaling.intercept_[0])
+    print(f"calibration: {scale:.3f} x odds + {offset:+.3f}")
     model.fit(features, labels)
     best = np.argsort(-model.feature_importances_)
     print(", ".join(f"{names[i]} {model.feature_importances_[i]:.3f}" for i in best))
-    OUT.write_text(json.dumps(exported(model, names, labels, scene), separators=(",", ":")) + "\n")
+    tree = exported(model, names, labels, scene, scale, offset)
+    OUT.write_text(json.dumps(tree, separators=(",", ":")) + "\n")
     print(f"{OUT.name}: {OUT.stat().st_size / 1e3:.0f} kB")
 
 
@@ -69,7 +77,7 @@ def report(judged, labels, what, snr, exposures):  # noqa: ANN001, ANN201
         print(f"P {judged[here].mean():.2f}: {labels[here].mean():.2f} of {here.sum()} are showers")
 
 
-def exported(model, names, labels, scene):  # noqa: ANN001, ANN201
+def exported(model, names, labels, scene, scale, offset):  # noqa: ANN001, ANN201
     """Return the tree of the file."""
     size = max(tree.tree_.node_count for tree in model.estimators_[:, 0])
     nodes = {key: [] for key in ("feature", "threshold", "left", "right", "value")}
@@ -81,7 +89,7 @@ def exported(model, names, labels, scene):  # noqa: ANN001, ANN201
             "threshold": np.where(is_leaf, 0.0, tree.threshold),
             "left": np.where(is_leaf, 0, tree.children_left),
             "right": np.where(is_leaf, 0, tree.children_right),
-            "value": np.where(is_leaf, model.learning_rate * tree.value[:, 0, 0], 0.0),
+            "value": np.where(is_leaf, scale * model.learning_rate * tree.value[:, 0, 0], 0.0),
         }
         for key, values in columns.items():
             padded = np.zeros(size) if key != "feature" else np.full(size, -1)
@@ -98,7 +106,7 @@ def exported(model, names, labels, scene):  # noqa: ANN001, ANN201
             "showers": int(labels.sum()),
         },
         "names": names,
-        "start": float(np.log(odds / (1 - odds))),
+        "start": scale * float(np.log(odds / (1 - odds))) + offset,
         **nodes,
     }
 

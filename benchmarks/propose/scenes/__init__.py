@@ -147,7 +147,7 @@ def make_scene(
     coefficient = np.float32(rng.normal(0, 0.01) / 30000)
     ramp += coefficient * ramp**2
     confusers += beasts.add_reset(rng, ramp, times, zoo=zoo)
-    confusers += beasts.add_latents(rng, ramp, times, sky.sigma, mean=max(2.0, 14.0 * zoo))
+    confusers += beasts.add_latents(rng, ramp, times, sky.sigma, mean=max(2.0, 18.0 * zoo))
     if zoo:
         confusers += beasts.add_row_drifts(rng, ramp, zoo)
         confusers += beasts.add_telegraph(rng, ramp, zoo)
@@ -158,6 +158,8 @@ def make_scene(
     ramp += rng.normal(0, READ_NOISE, ramp.shape).astype(np.float32)
     ramp += drifts(rng, ngroups, frame)
     several = hits(rng, ngroups, frame, group_time)
+    if zoo:
+        several += beasts.long_tracks(rng, ngroups, frame, zoo)
     add_hits(ramp, groupdq, several, sky.rate, group_time)
     if zoo:
         confusers += beasts.add_afterglow(rng, ramp, several, group_time)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation, convolve, gaussian_filter, shift, uniform_filter
 
-from scenes.detector import FULL_WELL, SATURATED, Hit
+from scenes.detector import FULL_WELL, SATURATED, Hit, track
 from scenes.sky import Sky, add_star, box_around
 
 #: Charge that moves to a neighbour for each DN of contrast, as a part of the rate. With it a pixel
@@ -64,7 +64,7 @@ def expected_charge(
         found += _jitter(rng, sky, light, group_time)
     for _ in range(rng.poisson(7 * area)):
         found.append(_mover(rng, sky, light, group_time))
-    for _ in range(rng.poisson(1.5 * area)):
+    for _ in range(rng.poisson(3 * area)):
         found.append(_variable(rng, sky, light, group_time))
     light *= np.float32(sky.flat)
     for _ in range(rng.poisson(10 * area)):
@@ -100,24 +100,22 @@ def _jitter(
 def _mover(
     rng: np.random.Generator, sky: Sky, light: NDArray[np.float32], group_time: float
 ) -> Confuser:
-    """Add a moving target of 0.02 to 3 pixels a group (asteroids in L2's field, guess)."""
+    """Add a moving target of 0.02 to 15 pixels a group, a point or wider (guesses)."""
     ngroups, ny, nx = light.shape
     y, x = rng.uniform(0, ny), rng.uniform(0, nx)
-    speed, angle = 10 ** rng.uniform(-1.7, 0.5), rng.uniform(0, 2 * np.pi)
+    speed, angle = 10 ** rng.uniform(-1.7, 1.2), rng.uniform(0, 2 * np.pi)
+    sigma = sky.sigma * (rng.uniform(1.2, 3.0) if rng.uniform() < 0.2 else 1.0)
     # As bright as showers: what a pixel has of it while it passes goes with one over the speed.
     flux = 10 ** rng.uniform(0.9, 2.8) * max(0.5, speed) ** 0.5
     middle = rng.integers(0, ngroups)
+    parts = max(3, int(np.ceil(speed / sigma)))  # it moves within a group
     for k, image in enumerate(light):
-        for part in (-0.33, 0.0, 0.33):  # it moves within a group
+        for part in (np.arange(parts) + 0.5) / parts - 0.5:
             t = k - middle + part
-            add_star(
-                image,
-                y + speed * t * np.sin(angle),
-                x + speed * t * np.cos(angle),
-                flux * group_time / 3,
-                sky.sigma,
-            )
-    reach = 4 * sky.sigma + speed * ngroups
+            at = y + speed * t * np.sin(angle), x + speed * t * np.cos(angle)
+            if all(-20 < p < size + 20 for p, size in zip(at, (ny, nx), strict=True)):
+                add_star(image, *at, flux * group_time / parts, sigma)
+    reach = 4 * sigma + speed * ngroups
     return Confuser("mover", x, y, min(reach, 60.0))
 
 
@@ -128,7 +126,7 @@ def _variable(
     ngroups, ny, nx = light.shape
     y, x, flux = rng.uniform(0, ny), rng.uniform(0, nx), 10 ** rng.uniform(1.5, 3)
     t = np.linspace(0, 1, ngroups)
-    if rng.uniform() < 0.1:  # a flare
+    if rng.uniform() < 0.2:  # a flare
         since = t - rng.uniform(0, 0.9)
         course = 1 + rng.uniform(0.1, 1) * np.where(
             since > 0, np.exp(-np.clip(since, 0, None) / rng.uniform(0.05, 0.5)), 0
@@ -201,7 +199,7 @@ def add_latents(
     times: NDArray[np.float64],
     sigma: float,
     *,
-    mean: float = 14.0,
+    mean: float = 18.0,
 ) -> list[Confuser]:
     """Add what sources of earlier exposures have left: compact, from the first group on."""
     ny, nx = ramp.shape[1:]
@@ -209,7 +207,7 @@ def add_latents(
     for _ in range(rng.poisson(mean * ny * nx / (1024 * 1032))):
         y, x = rng.uniform(0, ny), rng.uniform(0, nx)
         spot = np.zeros((ny, nx), np.float32)
-        add_star(spot, y, x, 1.0, sigma * rng.uniform(0.8, 2.2))
+        add_star(spot, y, x, 1.0, sigma * rng.uniform(0.8, 2.6))
         if rng.uniform() < 0.4:  # of a saturated star: its core as flat as it is bright
             spot = spot / spot.max()
             spot = np.minimum(spot, 10 ** rng.uniform(-1.5, 0))
@@ -245,6 +243,25 @@ def add_reset(
         found.append(Confuser("reset", cx, cy, size))
     ramp += (fading[:, np.newaxis, np.newaxis] * amplitude).astype(np.float32)
     return found
+
+
+def long_tracks(
+    rng: np.random.Generator, ngroups: int, frame: tuple[int, int], zoo: float
+) -> list[Hit]:
+    """Return hits that graze the detector: rare, long and bright."""
+    ny, nx = frame
+    return [
+        track(
+            rng,
+            int(rng.integers(1, ngroups - 2)),
+            rng.uniform(0, ny),
+            rng.uniform(0, nx),
+            frame,
+            length=rng.uniform(5, 40),
+            charge=10 ** rng.uniform(2.7, 4.2),
+        )
+        for _ in range(rng.poisson(20 * zoo * ny * nx / (1024 * 1032)))
+    ]
 
 
 def add_afterglow(

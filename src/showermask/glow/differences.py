@@ -57,14 +57,15 @@ class Differences(NamedTuple):
     values : `numpy.ndarray`
         In DN, ``(ngroups - 1, rows, columns)`` float32; NaN where flagged.
     jumps : `numpy.ndarray`
-        What is flagged as a jump, same shape; areas as large as showers are not NaN.
+        Difference in DN of what is flagged as a jump, 0 elsewhere, same shape; areas as large as
+        showers are not NaN in `values`.
     saturated : `numpy.ndarray`
         ``(rows, columns)`` int16: the first difference with a saturated group, ``ngroups - 1``
         where there is none.
     """
 
     values: NDArray[np.float32]
-    jumps: NDArray[np.bool_]
+    jumps: NDArray[np.float32]
     saturated: NDArray[np.int16]
 
 
@@ -97,7 +98,7 @@ def read_differences(
     inner = box_within(box, halo)
     ngroups = images.stack_shape[1]
     differences = np.empty((ngroups - 1, *(part.stop - part.start for part in box)), np.float32)
-    jumps = np.zeros(differences.shape, bool)
+    jumps = np.zeros_like(differences)
     never_good = (images.pixel_dq_window(halo) & NEVER_GOOD) > 0
     saturated = np.full(never_good.shape, ngroups - 1, np.int16)
     previous: NDArray[np.float32] | None = None
@@ -111,8 +112,10 @@ def read_differences(
         if previous is not None and was_bad is not None:
             difference = current - previous
             is_jump = (flags & JUMP_DET) > 0
-            difference[is_bad | was_bad | _small(is_jump)] = np.nan
-            differences[group - 1], jumps[group - 1] = difference[inner], is_jump[inner]
+            is_bad_now = is_bad | was_bad
+            np.copyto(jumps[group - 1], difference[inner], where=(is_jump & ~is_bad_now)[inner])
+            difference[is_bad_now | _small(is_jump)] = np.nan
+            differences[group - 1] = difference[inner]
         previous, was_bad = current, is_bad
     if spill and saturated.min() < ngroups - 1:
         around = minimum_filter(saturated, 2 * spill + 1)[inner]

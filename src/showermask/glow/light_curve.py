@@ -22,6 +22,7 @@ __all__ = [
     "fit_glow",
     "measure_light_curve",
     "measure_rates",
+    "noise_root",
 ]
 
 #: Decay times in units of the time between values; a slower glow can't be told from a rate.
@@ -275,7 +276,7 @@ def fit_glow(curve: LightCurve, onset: int) -> GlowFit:
         zero = np.zeros(ndiff)
         return GlowFit(glow=zero, shape=typical, level=0.0, chi_square=0.0, gain=0.0)
     white = solve_triangular(
-        _noise_root(curve),
+        noise_root(curve),
         np.column_stack([curve.values[known], np.ones(count), templates[known]]),
         lower=True,
     )
@@ -353,8 +354,19 @@ def _exponential(ndiff: int, onset: int, decay: float) -> NDArray[np.float64]:
     return light
 
 
-def _noise_root(curve: LightCurve) -> NDArray[np.float64]:
-    """Return the lower triangular root of the covariance of the known differences."""
+def noise_root(curve: LightCurve) -> NDArray[np.float64]:
+    """Return the root of the covariance of the noise of the known differences.
+
+    Parameters
+    ----------
+    curve : LightCurve
+        The light curve.
+
+    Returns
+    -------
+    `numpy.ndarray`
+        ``(nknown, nknown)`` in DN, lower triangular.
+    """
     which = np.flatnonzero(curve.known)
     # Errors that differ by chance make no weights: neighbours share the same noise.
     error = np.maximum(curve.errors[which], 0.5 * float(np.median(curve.errors[which])) or 1.0)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import map_coordinates, zoom
+from scipy.ndimage import binary_dilation, map_coordinates, zoom
+from scipy.spatial.distance import cdist
 
 from showermask.glow.time_filters import TimeFilters
 from showermask.propose.detect import Peak, find_peaks
@@ -21,21 +21,25 @@ __all__ = ["Candidate", "find_glows"]
 
 #: Fainter peaks are not looked at, nor glows.
 _LEAST_PEAK, _LEAST = 4.3, 4.3
+#: The search is repeated where glows were taken out: a place shows one peak at a time.
+_ROUNDS, _BESIDE = 3, 4  # bins beside their light
 #: A peak that has lost so much since another glow was taken away was part of that.
 _LEFT = 0.6
-#: Groups by which the onsets of the parts of a glow differ; and how far these lie from its centre,
-#: in its own standard deviations and pixels more. Fainter parts, in units of the whole, are what is
-#: left of it.
-_SAME_ONSET, _NEAR, _GAP, _WORTH = 2, 4.0, 8.0, 0.2
-#: Parts are of like size: so many times as large at most.
-_ALIKE = 6.0
+#: Groups by which the onsets of the parts of a glow differ; and how far its brighter cells lie
+#: apart, in pixels. Fainter parts, in units of the whole, are what is left of it.
+_SAME_ONSET, _GAP, _WORTH = 2, 8.0, 0.2
+#: What is left of a glow in its own place has this part of its significance at most; its onset
+#: differs by so many groups, and its centre by so many standard deviations.
+_REST, _ONSET_OF_REST, _SAME_PLACE = 0.5, 5, 1.5
+#: Light of a brighter cell, in units of the brightest; so many tell where a glow is.
+_BRIGHT, _MOST_PLACES = 0.2, 150
 #: Larger ones can't be told from what a frame has in common: pixels, and parts of the frame.
 _LARGEST, _LARGEST_PART = 200.0, 0.15
 
 
-@dataclass(kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Candidate:
-    """A glow, the numbers that tell what it is, and its parts.
+    """A glow, and what it may be.
 
     Parameters
     ----------
@@ -45,34 +49,45 @@ class Candidate:
         Of its brightest part.
     image : `numpy.ndarray`
         ``(rows, columns)`` of the cells of the glow: the light of all parts.
+    probability : float
+        Of being a shower.
     """
 
     glow: Glow
     features: Features
     image: NDArray[np.float32]
+    probability: float
 
-    @cached_property
-    def probability(self) -> float:
-        """Probability of being a shower."""
-        return shower_probability(self.features)
+
+class _Whole:
+    """A glow while its parts are found."""
+
+    def __init__(self, glow: Glow, features: Features) -> None:
+        self.glow, self.features, self.image = glow, features, glow.map
+        self._places = [_bright_places(glow)]
 
     def has_part(self, glow: Glow) -> bool:
-        """Tell whether another glow belongs to this one: the same onset, and near."""
-        sizes = glow.size / self.glow.size
-        if abs(glow.onset - self.glow.onset) > _SAME_ONSET or not 1 / _ALIKE < sizes < _ALIKE:
-            return False
-        return (
-            min(
-                _distance(one, other) - _GAP / one.size
-                for one, other in ((self.glow, glow), (glow, self.glow))
-            )
-            < _NEAR
+        """Tell whether another glow belongs to this one.
+
+        Parts have one onset, and are near each other. And what is left of a glow in its own place
+        is a part of it, which a fit has not found: its onset differs by a little more.
+        """
+        apart = abs(_first_light(glow) - _first_light(self.glow))
+        is_left_over = (
+            apart <= _ONSET_OF_REST
+            and glow.significance < _REST * self.glow.significance
+            and max(_distance(self.glow, glow), _distance(glow, self.glow)) < _SAME_PLACE
         )
+        if is_left_over or apart > _SAME_ONSET:
+            return is_left_over
+        places = _bright_places(glow)
+        return any(cdist(places, own).min() < _GAP for own in self._places)
 
     def add_part(self, glow: Glow, features: Features) -> None:
         """Add a part; the one with most light stands for the whole."""
         if glow.significance < _WORTH * self.glow.significance:
             return
+        self._places.append(_bright_places(glow))
         other = self.image
         cells = self.glow.cells
         if glow.light > self.glow.light:
@@ -85,6 +100,19 @@ class Candidate:
         )
         places = np.meshgrid(cells.to_cells(rows, 0), cells.to_cells(columns, 1), indexing="ij")
         self.image = self.image + map_coordinates(other, places, order=1, mode="constant")
+
+
+def _first_light(glow: Glow) -> int:
+    """Return the first difference that shows a glow."""
+    return max(glow.onset, int(np.argmax(glow.curve.known)))
+
+
+def _bright_places(glow: Glow) -> NDArray[np.float64]:
+    """Return columns and rows of the brighter cells of a glow, in pixels, ``(n, 2)``."""
+    cells = np.argwhere(glow.map > _BRIGHT * glow.map.max()).astype(float)
+    cells = cells[:: max(1, len(cells) // _MOST_PLACES)]
+    rows, columns = (glow.cells.to_pixels(cells[:, axis], axis) for axis in (0, 1))
+    return np.stack([columns, rows], axis=1)
 
 
 def _distance(one: Glow, other: Glow) -> float:
@@ -121,28 +149,51 @@ def find_glows(
     list of Candidate
         The most probable first.
     """
-    found: list[Candidate] = []
+    found: list[_Whole] = []
     point = point_size(residuals.brightness) if point is None else point
     taken = np.zeros(residuals.brightness.shape, np.float32)
-    for peak in find_peaks(residuals, filters, _LEAST_PEAK, threads=threads):
-        if _left_of(peak, residuals, filters) < _LEFT * peak.significance:
-            continue
-        glow = measure_glow(residuals, filters, peak, correlation)
-        if glow is None or glow.significance < _LEAST or not glow.map.any():
-            continue
-        if _is_too_large(glow, residuals.image_shape):
-            continue
-        features = measure_features(glow, residuals, filters, taken, point)
-        whole = next((one for one in found if one.has_part(glow)), None)
-        if whole is None:
-            found.append(Candidate(glow=glow, features=features, image=glow.map))
-        else:
-            whole.add_part(glow, features)
-        _take_out(residuals, glow, taken)
+    is_new: NDArray[np.bool_] = np.ones(taken.shape, bool)
+    for _ in range(_ROUNDS):
+        before = taken.copy()
+        for peak in find_peaks(residuals, filters, _LEAST_PEAK, threads=threads):
+            if not _is_at(peak, is_new):
+                continue
+            if _left_of(peak, residuals, filters) < _LEFT * peak.significance:
+                continue
+            glow = measure_glow(residuals, filters, peak, correlation)
+            if glow is None or glow.significance < _LEAST or not glow.map.any():
+                continue
+            if _is_too_large(glow, residuals.image_shape):
+                continue
+            features = measure_features(glow, residuals, filters, taken, point)
+            whole = next((one for one in found if one.has_part(glow)), None)
+            if whole is None:
+                found.append(_Whole(glow, features))
+            else:
+                whole.add_part(glow, features)
+            _take_out(residuals, glow, taken)
+        # What a brighter one hid can be seen where that was taken out.
+        is_new = binary_dilation(taken > before, iterations=_BESIDE)
     completed = with_others([one.features for one in found], [one.glow for one in found])
-    for one, features in zip(found, completed, strict=True):
-        one.features = features
-    return sorted(found, key=lambda one: (-one.probability, -one.glow.significance))
+    candidates = [
+        Candidate(
+            glow=one.glow,
+            features=features,
+            image=one.image,
+            probability=shower_probability(features),
+        )
+        for one, features in zip(found, completed, strict=True)
+    ]
+    return sorted(candidates, key=lambda one: (-one.probability, -one.glow.significance))
+
+
+def _is_at(peak: Peak, bins: NDArray[np.bool_]) -> bool:
+    """Return what an image of the bins says of the place of a peak."""
+    row, column = (
+        min(round((pixel + 0.5) / BIN - 0.5), size - 1)
+        for pixel, size in zip((peak.y, peak.x), bins.shape, strict=True)
+    )
+    return bool(bins[row, column])
 
 
 def _is_too_large(glow: Glow, image_shape: tuple[int, int]) -> bool:

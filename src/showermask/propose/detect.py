@@ -25,6 +25,7 @@ _CHUNK = 8  # filters at a time, to bound memory
 #: The noise of a filter is told from so many places, and from no fewer than so many.
 _SAMPLE, _LEAST_SAMPLE = 2000, 100
 _DEEPEST = 1.0  # per cent of the places
+_LEAST_WIDTH = 0.8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,8 +41,7 @@ class Peak:
     filter: int
     #: Signal-to-noise ratio.
     significance: float
-    #: By how much the noise was found to be more than expected, at that size and with that
-    #: filter.
+    #: The noise that was found at that size and with that filter, in units of what is expected.
     excess: float
     #: How deep the deepest hundredth of the frame is, in units of the noise, at that size with any
     #: filter: more than some 3.5 where the noise has structure.
@@ -94,8 +94,8 @@ def _strongest(
 ) -> tuple[NDArray[np.float32], NDArray[np.intp], NDArray[np.float64], NDArray[np.float32]]:
     """Return, for each place, the highest significance of all filters, and which filter it is.
 
-    And, for each filter, by how much the noise is more than expected, which significance is less
-    by; and, for each place, the lowest significance.
+    And, for each filter, the noise that was found in units of what is expected, which is taken into
+    account; and, for each place, the lowest significance.
     """
     places = read_part[::_STEP, ::_STEP]
     signal = np.empty((len(weighted), places.size), np.float32)
@@ -134,13 +134,18 @@ def _strongest(
 
 
 def _widths(significance: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Return by how much the noise of each filter is more than expected; never less than 1."""
+    """Return the noise of each filter in units of what is expected.
+
+    Few places tell it only of several filters together, and only where it is more.
+    """
     sample = significance[:, :: max(1, significance.shape[1] // _SAMPLE)]
     sample = sample[:, sample.any(axis=0)]
-    if sample.shape[1] < _LEAST_SAMPLE:
+    if not sample.size:
         return np.ones(len(significance))
     away = np.abs(sample - np.median(sample, axis=1, keepdims=True))
-    widths: NDArray[np.float64] = np.maximum(1.0, 1.4826 * np.median(away, axis=1))
+    if sample.shape[1] < _LEAST_SAMPLE:
+        return np.full(len(significance), max(1.0, 1.4826 * float(np.median(away))))
+    widths: NDArray[np.float64] = np.maximum(_LEAST_WIDTH, 1.4826 * np.median(away, axis=1))
     return widths
 
 

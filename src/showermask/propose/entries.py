@@ -22,7 +22,7 @@ __all__ = ["entry_of", "outlined"]
 #: Below this probability a candidate has a reason to doubt it.
 _DOUBTFUL = 0.7
 #: A fainter glow has no shape of its own.
-_HAS_SHAPE = 20.0
+_HAS_SHAPE = 12.0
 
 
 def entry_of(

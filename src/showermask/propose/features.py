@@ -8,10 +8,10 @@ from dataclasses import asdict, dataclass, fields, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import cholesky, solve_triangular
+from scipy.linalg import solve_triangular
 from scipy.ndimage import distance_transform_edt, gaussian_filter, maximum_filter
 
-from showermask.glow.light_curve import LightCurve
+from showermask.glow.light_curve import LightCurve, noise_root
 from showermask.glow.time_filters import TimeFilters
 from showermask.propose.measure import Glow
 from showermask.propose.profile import fit_profile
@@ -21,6 +21,10 @@ __all__ = ["Features", "measure_features", "point_size", "with_others"]
 
 #: Distances in pixels beyond which nothing is near.
 _FAR = 40.0
+#: Cells around a flagged one that belong to it; and to those beside it.
+_AT_JUMPS, _BESIDE_JUMPS = 1.0, 3.5
+#: Weight of its profile from which on a place is inside of a glow.
+_INSIDE = 0.1
 #: Pieces of a moving target are of like size, and so far apart at most, in pixels.
 _LIKE_SIZE, _FARTHEST_LINK = 2.0, 80.0
 #: Standard deviations in differences of the bumps that moving targets make.
@@ -70,6 +74,11 @@ class Features:
         Differences between its onset and the nearest saturation near it, 20 at most.
     jumps, jumps_around : float
         Part of its light where jumps are flagged at its onset; and in typical differences.
+    jump_height : float
+        How high these jumps are in units of the glow, as a logarithm: an afterglow is a small part
+        of its hit.
+    beside_jumps : float
+        Light beside these jumps in units of that at them: an afterglow has the shape of its hit.
     alignment : float
         How much it is a row or a column: 1 if its longer axis lies along one, times its length.
     row : float
@@ -117,6 +126,8 @@ class Features:
     saturation: float
     saturates: float
     jumps: float
+    jump_height: float
+    beside_jumps: float
     jumps_around: float
     alignment: float
     row: float
@@ -180,7 +191,8 @@ def measure_features(
     others = _other_courses(curve)
     dof = max(1, len(known) - 4)
     signal, power, _ = cells.combined(filters, glow.filter)
-    near = _Near(glow, residuals)
+    bins = _Bins(glow, residuals)
+    saturation, saturates = bins.saturation()
     light = np.abs(glow.course * curve.known)
     return Features(
         significance=glow.significance,
@@ -199,18 +211,20 @@ def measure_features(
         motion=_motion(glow, weight),
         negative=_negative(signal, power, glow, radius),
         concentration=_concentration(glow, radius),
-        brightness=near.mean(residuals.brightness),
-        slope=near.mean(np.hypot(*np.gradient(residuals.brightness[near.box]))),
-        saturation=near.saturation()[0],
-        saturates=near.saturation()[1],
-        jumps=near.jumps(onset),
-        jumps_around=near.mean(residuals.jumps[:, *near.box].mean(axis=0) / BIN**2),
+        brightness=bins.mean(bins.brightness),
+        slope=bins.mean(np.hypot(*np.gradient(bins.brightness))),
+        saturation=saturation,
+        saturates=saturates,
+        jumps=bins.jump_part(),
+        jump_height=bins.jump_height(),
+        beside_jumps=bins.beside_jumps(),
+        jumps_around=bins.mean(np.mean(bins.jumps != 0, axis=0)),
         alignment=_alignment(glow),
         row=_row(signal, power, weight),
         hidden=float(np.average(~(power > 0.3 * np.median(power)), weights=weight)),
         excess=glow.excess,
         depth=glow.depth,
-        overlap=near.mean(taken[near.box]) / max(near.light, 1e-6),
+        overlap=bins.mean(taken[bins.box]) / max(float(glow.map.max()), 1e-6),
         company=0.0,
         neighbour=_FAR,
         linked=0.0,
@@ -296,18 +310,9 @@ def point_size(brightness: NDArray[np.float32]) -> float:
     return float(np.percentile(np.array(sizes), 25)) if len(sizes) > _FEW_POINTS else _TYPICAL_POINT
 
 
-def _white(curve: LightCurve) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-    """Return the known differences, and the lower root of the covariance of their noise."""
-    which = np.flatnonzero(curve.known)
-    matrix = np.eye(len(which))
-    beside = np.flatnonzero(np.diff(which) == 1)
-    matrix[beside, beside + 1] = matrix[beside + 1, beside] = np.clip(curve.correlation, -0.45, 0)
-    return which, curve.errors[which, np.newaxis] * cholesky(matrix, lower=True)
-
-
 def _other_courses(curve: LightCurve) -> dict[str, float]:
     """Return the chi-square that courses of other things explain beside a constant."""
-    which, root = _white(curve)
+    which = np.flatnonzero(curve.known)
     n = len(which)
     if n < 4:
         return dict.fromkeys(("step", "bump", "drift", "rise"), 0.0)
@@ -318,7 +323,7 @@ def _other_courses(curve: LightCurve) -> dict[str, float]:
     )
     courses = np.concatenate([steps, bumps, t[:, np.newaxis], t[:, np.newaxis] ** 2], axis=1)
     white = solve_triangular(
-        root, np.column_stack([curve.values[which], np.ones(n), courses]), lower=True
+        noise_root(curve), np.column_stack([curve.values[which], np.ones(n), courses]), lower=True
     )
     along = white[:, 1] / np.linalg.norm(white[:, 1])
     free = white[:, [0, *range(2, white.shape[1])]]
@@ -433,53 +438,68 @@ def _halves(glow: Glow, weight: NDArray[np.float64]) -> float:
     return float(np.clip(apart.mean(), 0, 20)) if len(apart) else 5.0
 
 
-class _Near:
-    """The bins around a glow."""
+class _Bins:
+    """The bins around a glow, with its profile as their weight."""
 
     def __init__(self, glow: Glow, residuals: Residuals) -> None:
-        self.glow, self.residuals = glow, residuals
-        reach = max(10.0, 3 * glow.profile.axes[0] * glow.cells.pixels)
-        height, width = residuals.brightness.shape
-        row, column = (glow.y + 0.5) / BIN - 0.5, (glow.x + 0.5) / BIN - 0.5
-        half = math.ceil(reach / BIN)
-        self.box = (
-            slice(max(0, round(row) - half), max(0, min(height, round(row) + half + 1))),
-            slice(max(0, round(column) - half), max(0, min(width, round(column) + half + 1))),
+        self.glow = glow
+        self.box = glow.cells.box
+        self.brightness = residuals.brightness[self.box]
+        self.jumps = residuals.jumps[:, *self.box]
+        self.saturated = residuals.saturated[self.box]
+        self.ndiff = len(residuals.values)
+        y, x = (
+            (np.arange(part.stop - part.start) + 0.5) / glow.cells.scale - 0.5 for part in self.box
         )
-        y = np.arange(self.box[0].start, self.box[0].stop)[:, np.newaxis] - row
-        x = np.arange(self.box[1].start, self.box[1].stop) - column
-        (xx, xy), (_, yy) = np.linalg.inv(glow.profile.covariance * glow.cells.scale**2)
-        self.weight = np.exp(-0.5 * (xx * x**2 + 2 * xy * x * y + yy * y**2))
-        self.distance = np.hypot(x, y) * BIN
-        self.light = float(glow.map.max())
+        y = y[:, np.newaxis]
+        self.weight = np.exp(-0.5 * glow.profile.distance(x, y) ** 2)
+        self.distance = np.hypot(x - glow.profile.x, y - glow.profile.y) * glow.cells.pixels
+        around = slice(max(0, glow.onset - 1), glow.onset + 2)
+        #: Step of what is flagged at the onset, in DN, 0 outside of the glow.
+        self.steps = np.zeros_like(self.brightness)
+        if glow.onset >= 0:
+            self.steps = self.jumps[around].astype(np.float32).sum(axis=0)
+            self.steps *= self.weight > _INSIDE
 
-    def mean(self, image: NDArray[np.floating]) -> float:
-        """Return the mean of an image of the bins, or of all bins, over the glow."""
-        if image.shape != self.weight.shape:
-            image = image[self.box]
-        total = float(self.weight.sum())
-        return float(np.sum(self.weight * image)) / total if total > 0 else 0.0
+    def mean(self, image: NDArray[np.floating] | NDArray[np.bool_]) -> float:
+        """Return the mean of an image of the bins over the glow."""
+        return float(np.average(image, weights=self.weight))
 
     def saturation(self) -> tuple[float, float]:
         """Return the distance to the nearest saturated bin, and to its saturation in time."""
-        first = self.residuals.saturated[self.box]
-        ndiff = len(self.residuals.values)
-        is_saturated = first < ndiff
+        is_saturated = self.saturated < self.ndiff
         if not is_saturated.any():
             return _FAR, 20.0
         distance = float(self.distance[is_saturated].min())
         within = is_saturated & (self.distance < max(16.0, 2.5 * self.glow.size))
-        onset = max(self.glow.onset, 0)
-        apart = np.abs(first[within].astype(float) - onset)
+        apart = np.abs(self.saturated[within].astype(float) - max(self.glow.onset, 0))
         return min(distance, _FAR), float(min(apart.min(), 20.0)) if apart.size else 20.0
 
-    def jumps(self, onset: int) -> float:
+    def jump_part(self) -> float:
         """Return the part of the light of the glow where jumps are flagged at its onset."""
-        if onset < 0:
-            return 0.0
-        around = slice(max(0, onset - 1), onset + 2)
-        flagged = (self.residuals.jumps[around, *self.box] > 0).any(axis=0)
+        flagged = self.steps != 0
+        return self.mean(distance_transform_edt(~flagged) <= 1.0) if flagged.any() else 0.0
+
+    def jump_height(self) -> float:
+        """Return how high these jumps are in units of the glow, as a logarithm."""
+        flagged = self.weight * (self.steps != 0)
+        step = float(np.sum(flagged * np.abs(self.steps)))
+        light = float(flagged.sum()) * float(self.glow.map.max())
+        return math.log10(max(1.0, step / light)) if light > 0 else 0.0
+
+    def beside_jumps(self) -> float:
+        """Return the light beside these jumps in units of that at them."""
+        scale = self.glow.cells.scale
+        height, width = self.glow.map.shape
+        flagged = (self.steps != 0).reshape(height, scale, width, scale).any(axis=(1, 3))
         if not flagged.any():
-            return 0.0
-        grown = distance_transform_edt(~flagged) <= 1.0
-        return self.mean(grown.astype(float))
+            return 1.0
+        away = distance_transform_edt(~flagged)
+        light = [
+            np.average(self.glow.amplitude[where], weights=told[where])
+            for where in (away <= _AT_JUMPS, (away > _AT_JUMPS) & (away <= _BESIDE_JUMPS))
+            if (told := 1 / self.glow.variance)[where].any()
+        ]
+        if len(light) < 2 or light[0] <= 0:
+            return 1.0
+        return float(np.clip(light[1] / light[0], -0.5, 1.5))

@@ -124,6 +124,8 @@ def search(
     point: float | None = None
     read = partial(read_residuals, images, image_shape=image_shape, typical_ramp=typical_ramp)
     for integration, residuals in _read_ahead(read, chosen, image_shape, threads):
+        if levels is not None:
+            levels.add(integration, residuals)
         valid = np.median(residuals.weights, axis=(1, 2)) > 0
         if np.count_nonzero(valid) >= _LEAST_DIFFERENCES:
             correlation = _correlation(residuals, valid)
@@ -135,8 +137,6 @@ def search(
                 entry = entry_of(one, integration, correlation, valid)
                 found.append(entry)
                 yield one, entry
-        if levels is not None:
-            levels.add(integration, residuals)
     if levels is not None:
         for one, entry in find_long_glows(levels, ngroups * group_time, found):
             if one.probability >= least_probability:
@@ -189,8 +189,15 @@ def _correlation(residuals: Residuals, valid: NDArray[np.bool_]) -> float:
     if not len(pairs):
         return 0.0
     sample = residuals.values[:, ::3, ::3]
-    weight = residuals.weights[:, ::3, ::3] > 0
-    both = weight[pairs] & weight[pairs + 1]
-    product = float(np.sum(sample[pairs] * sample[pairs + 1] * both))
-    square = float(np.sum((sample[pairs] ** 2 + sample[pairs + 1] ** 2) / 2 * both))
-    return float(np.clip(product / square, -0.45, 0.0)) if square > 0 else 0.0
+    weights = residuals.weights[:, ::3, ::3]
+    both = (weights[pairs] > 0) & (weights[pairs + 1] > 0)
+    scaled = sample * np.sqrt(weights)
+    # What hits leave would move a mean of products.
+    single = _spread(np.concatenate([scaled[pairs][both], scaled[pairs + 1][both]]))
+    summed = _spread((scaled[pairs] + scaled[pairs + 1])[both])
+    return float(np.clip(summed**2 / 2 / single**2 - 1, -0.49, 0.0)) if single > 0 else 0.0
+
+
+def _spread(values: NDArray[np.float32]) -> float:
+    """Return the median distance from 0."""
+    return float(np.median(np.abs(values))) if values.size else 0.0

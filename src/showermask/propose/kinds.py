@@ -63,7 +63,7 @@ _KINDS = (
     ),
     Kind(
         name="afterglow of a hit",
-        strength=lambda f: _if(f.of_point < 3, f.jumps / 0.5),
+        strength=lambda f: _if(f.jump_height > 1 and f.beside_jumps < 0.5, f.jumps / 0.5),
         reason=lambda f: (
             f"{100 * min(f.jumps, 1.0):.0f} per cent of its light lie where a hit is flagged"
         ),

@@ -16,9 +16,9 @@ __all__ = ["find_outline"]
 #: Part of the light in the map of a glow that is to be inside a polygon; the map is a little wider
 #: than the glow.
 _PART = 0.85
-#: An ellipse must hold so much of the light that a contour of the same area holds; and the ellipse
-#: of the glow so much of all.
-_GOOD_ENOUGH, _WHOLE = 0.8, 0.7
+#: An ellipse must hold so much of the light that a contour of the same area holds; the ellipse of
+#: the glow so much of all, and have so much of its area in common with the contour.
+_GOOD_ENOUGH, _WHOLE, _AGREES = 0.8, 0.7, 0.5
 #: Corners of a polygon are left out where it moves by less than so many pixels.
 _TOLERANCE = 0.7
 #: Pieces that are so many cells apart are joined.
@@ -40,18 +40,21 @@ def find_outline(image: NDArray[np.float32], ellipse: Ellipse) -> Ellipse | NDAr
     -------
     Ellipse or `numpy.ndarray`
         The ellipse; one around most of the light, where it holds much less of that; or, where no
-        ellipse holds four fifths of what a contour of the same area holds, the corners ``(n, 2)``
-        of a polygon, x and y in cells.
+        ellipse holds four fifths of what a contour of the same area holds, or that of the glow has
+        another shape than its contour, the corners ``(n, 2)`` of a polygon, x and y in cells.
     """
     inside = _brightest(image)
     if inside is None:
         return ellipse
     of_contour = _ellipse_of(inside)
-    if _light_in(of_contour, image) < _GOOD_ENOUGH * float(image[inside].sum()):
+    within = _within(ellipse, image)
+    agrees = np.sum(within & inside) >= _AGREES * np.sum(within | inside)
+    held = float(image[_within(of_contour, image)].sum())
+    if not agrees or held < _GOOD_ENOUGH * float(image[inside].sum()):
         corners = _polygon_of(inside)
         if corners is not None:
             return corners
-    is_whole = _light_in(ellipse, image) >= _WHOLE * float(image.sum())
+    is_whole = float(image[within].sum()) >= _WHOLE * float(image.sum())
     return ellipse if is_whole else of_contour
 
 
@@ -65,10 +68,11 @@ def _brightest(image: NDArray[np.float32]) -> NDArray[np.bool_] | None:
     return inside & (image > 0)
 
 
-def _light_in(ellipse: Ellipse, image: NDArray[np.float32]) -> float:
+def _within(ellipse: Ellipse, image: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Return the cells of an image that are within an ellipse."""
     height, width = image.shape
     y, x = np.arange(height, dtype=float)[:, np.newaxis], np.arange(width, dtype=float)
-    return float(image[ellipse.radius(x, y) <= 1].sum())
+    return np.asarray(ellipse.radius(x, y) <= 1, bool)
 
 
 def _ellipse_of(inside: NDArray[np.bool_]) -> Ellipse:

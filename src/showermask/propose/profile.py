@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -61,7 +62,7 @@ class Profile:
         gaussian: NDArray[np.float64] = np.exp(-0.5 * self.radius(rows, columns) ** 2)
         return gaussian
 
-    @property
+    @cached_property
     def axes(self) -> tuple[float, float]:
         """Standard deviations along the longer and the shorter axis, in cells."""
         shorter, longer = np.sqrt(np.linalg.eigvalsh(self.covariance))

@@ -31,6 +31,7 @@ _STRIP_ROWS = 64
 _THREADS = min(4, os.cpu_count() or 1)
 #: A glow is far below this in a single pixel of a single difference; hits and jumps are above.
 _CLIP = 6.0
+_HIGHEST_STEP = 60000.0
 _READ_PART_SIGMA = 2.0  # bins
 #: What is left of a source after its terms are taken away, as a part of its rate; it lasts for so
 #: many differences.
@@ -57,7 +58,8 @@ class Residuals:
         Part of the variance of each bin that reading makes, in units of that of a typical bin and 1
         at most, ``(ny / BIN, nx / BIN)``: noise of photons is not correlated in time.
     jumps : `numpy.ndarray`
-        Number of pixels of each bin that are flagged as jumps, same shape as `values`, uint8.
+        Mean step of each bin in what is flagged as a jump, in DN, same shape as `values`, float16;
+        0 where nothing is flagged.
     saturated : `numpy.ndarray`
         First difference in which a pixel of each bin is saturated, ``(ny / BIN, nx / BIN)``; the
         number of differences where none is.
@@ -71,7 +73,7 @@ class Residuals:
     weights: NDArray[np.float32]
     brightness: NDArray[np.float32]
     read_part: NDArray[np.float32]
-    jumps: NDArray[np.uint8]
+    jumps: NDArray[np.float16]
     saturated: NDArray[np.int16]
     level: NDArray[np.float32]
     image_shape: tuple[int, int]
@@ -134,7 +136,7 @@ class _Reading:
         ndiff = images.stack_shape[1] - 1
         self.values = np.zeros((ndiff, height, width), np.float32)
         self.weights = np.zeros_like(self.values)
-        self.jumps = np.zeros(self.values.shape, np.uint8)
+        self.jumps = np.zeros(self.values.shape, np.float16)
         self.saturated = np.full((height, width), ndiff, np.int16)
         self.level = np.full((height, width), np.nan, np.float32)
         self.sources = read_source_terms(images, integration, image_shape)
@@ -158,11 +160,13 @@ class _Reading:
         limit = _CLIP * noise
         # What is flagged as a jump and no fainter than a hit is one, though it be as large as a
         # shower.
-        differences[read.jumps & (np.abs(differences) > limit)] = np.nan
+        is_jump = read.jumps != 0
+        differences[is_jump & (np.abs(differences) > limit)] = np.nan
         np.clip(differences, -limit, limit, out=differences)
         self.sources.add_strip(strip, differences, noise)
         self.values[:, here], self.weights[:, here] = _binned(differences, noise)
-        self.jumps[:, here] = sum_bins(read.jumps.astype(np.uint8))
+        steps = np.subtract(read.jumps, np.nan_to_num(level), out=read.jumps, where=is_jump)
+        self.jumps[:, here] = np.clip(sum_bins(steps) / BIN**2, -_HIGHEST_STEP, _HIGHEST_STEP)
         self.saturated[here] = _first(read.saturated)
 
     def take_background(self, number: int) -> None:

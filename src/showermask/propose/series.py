@@ -22,14 +22,16 @@ __all__ = ["LEAST_INTEGRATIONS", "Levels", "find_long_glows"]
 
 #: With fewer integrations there is no course in time.
 LEAST_INTEGRATIONS = 6
-#: An integration is affected that has this part of the strongest light, and more of it than this
-#: part of the noise of a pixel.
-_LEAST_LIGHT, _LEAST_OF_NOISE = 0.1, 0.2
+#: An integration is affected that has this part of the strongest light.
+_LEAST_LIGHT = 0.1
 _CLIP = 6.0
 
 
 class Levels:
-    """The mean difference of each integration, without the glows that were found in it.
+    """The rate of each integration, in DN a group.
+
+    The mean difference tells no more of a ramp than its ends; where reading makes the noise, the
+    rate that fits the ramp best gives most weight to the differences in its middle.
 
     Parameters
     ----------
@@ -43,14 +45,19 @@ class Levels:
         self._last: Residuals | None = None
 
     def add(self, integration: int, residuals: Residuals) -> None:
-        """Note the level of an integration that has been searched."""
+        """Note the rate of an integration."""
         if self._cube is None:
             self._cube = np.full((self._nints, *residuals.level.shape), np.nan, np.float32)
-        self._cube[integration] = residuals.level
+        ndiff = len(residuals.values)
+        middle = np.arange(1.0, ndiff + 1) * np.arange(ndiff, 0.0, -1)
+        there = middle.astype(np.float32) @ (residuals.weights > 0).reshape(ndiff, -1)
+        total = middle.astype(np.float32) @ residuals.values.reshape(ndiff, -1)
+        left = np.divide(total, there, out=np.zeros_like(total), where=there > 0)
+        self._cube[integration] = residuals.level + left.reshape(residuals.level.shape)
         self._last = residuals
 
     def residuals(self) -> Residuals | None:
-        """Return what is left of the levels without what does not change, as that of a ramp."""
+        """Return what is left of the rates without what does not change, as that of a ramp."""
         if self._cube is None or self._last is None:
             return None
         cube = self._cube.copy()
@@ -70,7 +77,7 @@ class Levels:
             values=values,
             weights=weights,
             read_part=np.zeros_like(weight),
-            jumps=np.zeros(values.shape, np.uint8),
+            jumps=np.zeros(values.shape, np.float16),
             saturated=np.full(weight.shape, len(values), np.int16),
             level=np.zeros_like(weight),
         )
@@ -84,7 +91,7 @@ def find_long_glows(
     Parameters
     ----------
     levels : Levels
-        The levels of all integrations.
+        The rates of all integrations.
     integration_time : float
         Time from one integration to the next, in s.
     present : sequence of Shower or Polygon
@@ -116,10 +123,9 @@ def find_long_glows(
 
 
 def _affected(one: Candidate, valid: NDArray[np.bool_]) -> NDArray[np.intp]:
-    """Return the integrations in which a glow is worth masking."""
+    """Return the integrations in which a glow is."""
     glow = one.glow
-    light = glow.typical_light * glow.course
-    is_lit = (glow.course > _LEAST_LIGHT) & (light > _LEAST_OF_NOISE * glow.noise)
+    is_lit = glow.course > _LEAST_LIGHT
     is_lit[: max(0, glow.onset)] = False
     return np.flatnonzero(is_lit & valid)
 
