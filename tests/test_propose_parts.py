@@ -248,7 +248,7 @@ class TestOverlap:
         later = replace(GLOW, group=20, a=8.0, b=8.0)
         residuals = residuals_of(
             SKY.add_glow(GLOW, amplitude=40.0, decay=20.0).add_glow(
-                later, amplitude=12.0, decay=20.0
+                later, amplitude=18.0, decay=20.0
             )
         )
         valid = np.median(residuals.weights, axis=(1, 2)) > 0

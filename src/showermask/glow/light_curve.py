@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +23,6 @@ __all__ = [
     "fit_glow",
     "measure_light_curve",
     "measure_rates",
-    "noise_root",
 ]
 
 #: Decay times in units of the time between values; a slower glow can't be told from a rate.
@@ -92,6 +92,18 @@ class LightCurve:
         """``(ndiff,)``: the differences that have a value."""
         known: NDArray[np.bool_] = np.isfinite(self.values)
         return known
+
+    @cached_property
+    def noise_root(self) -> NDArray[np.float64]:
+        """``(nknown, nknown)`` in DN: lower triangular root of the covariance of the known ones."""
+        which = np.flatnonzero(self.known)
+        # Errors that differ by chance make no weights: neighbours share the same noise.
+        error = np.maximum(self.errors[which], 0.5 * float(np.median(self.errors[which])) or 1.0)
+        matrix = np.eye(len(which))
+        beside = np.flatnonzero(np.diff(which) == 1)
+        matrix[beside, beside + 1] = matrix[beside + 1, beside] = self.correlation
+        root: NDArray[np.float64] = error[:, np.newaxis] * cholesky(matrix, lower=True)
+        return root
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -276,7 +288,7 @@ def fit_glow(curve: LightCurve, onset: int) -> GlowFit:
         zero = np.zeros(ndiff)
         return GlowFit(glow=zero, shape=typical, level=0.0, chi_square=0.0, gain=0.0)
     white = solve_triangular(
-        noise_root(curve),
+        curve.noise_root,
         np.column_stack([curve.values[known], np.ones(count), templates[known]]),
         lower=True,
     )
@@ -328,6 +340,7 @@ def best_onset(curve: LightCurve, onsets: Sequence[int] | None = None) -> int:
     return max(onset for onset, gain in later.items() if gain >= best - _NEARLY_AS_GOOD)
 
 
+@lru_cache(maxsize=1024)
 def _templates(ndiff: int, onset: int) -> NDArray[np.float64]:
     """Return the exponentials that glows are made of, as columns.
 
@@ -352,26 +365,3 @@ def _exponential(ndiff: int, onset: int, decay: float) -> NDArray[np.float64]:
     light = np.where(times > onset, gained**2 * np.exp(-(times - onset - 1) * step), 0.0)
     light[onset : onset + 1] = (1 - gained) / step
     return light
-
-
-def noise_root(curve: LightCurve) -> NDArray[np.float64]:
-    """Return the root of the covariance of the noise of the known differences.
-
-    Parameters
-    ----------
-    curve : LightCurve
-        The light curve.
-
-    Returns
-    -------
-    `numpy.ndarray`
-        ``(nknown, nknown)`` in DN, lower triangular.
-    """
-    which = np.flatnonzero(curve.known)
-    # Errors that differ by chance make no weights: neighbours share the same noise.
-    error = np.maximum(curve.errors[which], 0.5 * float(np.median(curve.errors[which])) or 1.0)
-    matrix = np.eye(len(which))
-    beside = np.flatnonzero(np.diff(which) == 1)
-    matrix[beside, beside + 1] = matrix[beside + 1, beside] = curve.correlation
-    root: NDArray[np.float64] = error[:, np.newaxis] * cholesky(matrix, lower=True)
-    return root

@@ -20,9 +20,9 @@ from showermask.propose.residuals import BIN, Residuals
 __all__ = ["Candidate", "find_glows"]
 
 #: Fainter peaks are not looked at, nor glows.
-_LEAST_PEAK, _LEAST = 4.3, 4.3
-#: The search is repeated where glows were taken out: a place shows one peak at a time.
-_ROUNDS, _BESIDE = 3, 4  # bins beside their light
+_LEAST_PEAK, _LEAST = 4.6, 4.5
+#: The search is repeated where bright glows were taken out: a place shows one peak at a time.
+_ROUNDS, _HIDES, _BESIDE = 3, 10.0, 4  # signal-to-noise ratio, bins beside their light
 #: A peak that has lost so much since another glow was taken away was part of that.
 _LEFT = 0.6
 #: Groups by which the onsets of the parts of a glow differ; and how far its brighter cells lie
@@ -73,9 +73,10 @@ class _Whole:
         is a part of it, which a fit has not found: its onset differs by a little more.
         """
         apart = abs(_first_light(glow) - _first_light(self.glow))
+        if apart > _ONSET_OF_REST:
+            return False
         is_left_over = (
-            apart <= _ONSET_OF_REST
-            and glow.significance < _REST * self.glow.significance
+            glow.significance < _REST * self.glow.significance
             and max(_distance(self.glow, glow), _distance(glow, self.glow)) < _SAME_PLACE
         )
         if is_left_over or apart > _SAME_ONSET:
@@ -154,7 +155,7 @@ def find_glows(
     taken = np.zeros(residuals.brightness.shape, np.float32)
     is_new: NDArray[np.bool_] = np.ones(taken.shape, bool)
     for _ in range(_ROUNDS):
-        before = taken.copy()
+        bright = np.zeros_like(is_new)
         for peak in find_peaks(residuals, filters, _LEAST_PEAK, threads=threads):
             if not _is_at(peak, is_new):
                 continue
@@ -172,8 +173,12 @@ def find_glows(
             else:
                 whole.add_part(glow, features)
             _take_out(residuals, glow, taken)
+            if glow.significance > _HIDES:
+                bright[glow.cells.box] |= taken[glow.cells.box] > 0
         # What a brighter one hid can be seen where that was taken out.
-        is_new = binary_dilation(taken > before, iterations=_BESIDE)
+        if not bright.any():
+            break
+        is_new = binary_dilation(bright, iterations=_BESIDE)
     completed = with_others([one.features for one in found], [one.glow for one in found])
     candidates = [
         Candidate(

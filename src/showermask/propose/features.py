@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.linalg import solve_triangular
 from scipy.ndimage import distance_transform_edt, gaussian_filter, maximum_filter
 
-from showermask.glow.light_curve import LightCurve, noise_root
+from showermask.glow.light_curve import LightCurve
 from showermask.glow.time_filters import TimeFilters
 from showermask.propose.measure import Glow
 from showermask.propose.profile import fit_profile
@@ -323,7 +323,7 @@ def _other_courses(curve: LightCurve) -> dict[str, float]:
     )
     courses = np.concatenate([steps, bumps, t[:, np.newaxis], t[:, np.newaxis] ** 2], axis=1)
     white = solve_triangular(
-        noise_root(curve), np.column_stack([curve.values[which], np.ones(n), courses]), lower=True
+        curve.noise_root, np.column_stack([curve.values[which], np.ones(n), courses]), lower=True
     )
     along = white[:, 1] / np.linalg.norm(white[:, 1])
     free = white[:, [0, *range(2, white.shape[1])]]

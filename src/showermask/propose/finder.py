@@ -28,7 +28,7 @@ __all__ = ["LEAST_PROBABILITY", "MIN_GROUPS", "THRESHOLD", "find_candidates", "s
 #: Signal-to-noise ratio from which on a glow is proposed.
 THRESHOLD = 4.5
 #: Probability of being a shower from which on it is proposed.
-LEAST_PROBABILITY = 0.4
+LEAST_PROBABILITY = 0.5
 
 #: With fewer groups, of which two are not used, there is no course in time.
 MIN_GROUPS = 6
