@@ -44,7 +44,7 @@ def main(*files: str) -> None:
         model, features, labels, groups=scene, cv=GroupKFold(5), method="predict_proba"
     )[:, 1]
     report(judged, labels, what, snr, len(np.unique(scene)))
-    # Trees are a little too sure of what they have seen, or not sure enough.
+    # The odds are scaled to what was true of exposures that the trees had not seen.
     odds = np.log(judged / (1 - judged))
     scaling = LogisticRegression(C=1e6).fit(odds[:, np.newaxis], labels)
     scale, offset = float(scaling.coef_[0, 0]), float(scaling.intercept_[0])

@@ -43,6 +43,11 @@ class Confuser:
     group: int = 0
 
 
+def _count(rng: np.random.Generator, mean: float, frame: tuple[int, int]) -> int:
+    """Return how many there are in a frame, of so many in a full one on average."""
+    return int(rng.poisson(mean * frame[0] * frame[1] / (1024 * 1032)))
+
+
 def expected_charge(
     rng: np.random.Generator,
     sky: Sky,
@@ -204,7 +209,7 @@ def add_latents(
     """Add what sources of earlier exposures have left: compact, from the first group on."""
     ny, nx = ramp.shape[1:]
     found = []
-    for _ in range(rng.poisson(mean * ny * nx / (1024 * 1032))):
+    for _ in range(_count(rng, mean, (ny, nx))):
         y, x = rng.uniform(0, ny), rng.uniform(0, nx)
         spot = np.zeros((ny, nx), np.float32)
         add_star(spot, y, x, 1.0, sigma * rng.uniform(0.8, 2.6))
@@ -235,7 +240,7 @@ def add_reset(
     amplitude = rng.normal(0, 15) * (1 + 0.3 * rng.normal() * (y / ny - 0.5))
     fading = 1 - np.exp(-times / rng.uniform(5, 15))
     found = []
-    for _ in range(rng.poisson(2 * zoo * ny * nx / (1024 * 1032))):
+    for _ in range(_count(rng, 2 * zoo, (ny, nx))):
         cy, cx, size = rng.uniform(0, ny), rng.uniform(0, nx), 10 ** rng.uniform(1.2, 2.3)
         amplitude = amplitude + rng.normal(0, 3) * np.exp(
             -((y - cy) ** 2 + (x - cx) ** 2) / (2 * size**2)
@@ -260,7 +265,7 @@ def long_tracks(
             length=rng.uniform(5, 40),
             charge=10 ** rng.uniform(2.7, 4.2),
         )
-        for _ in range(rng.poisson(20 * zoo * ny * nx / (1024 * 1032)))
+        for _ in range(_count(rng, 20 * zoo, frame))
     ]
 
 
@@ -300,7 +305,7 @@ def add_row_drifts(
     """Let parts of a few rows step for some groups."""
     ngroups, ny, nx = ramp.shape
     found = []
-    for _ in range(rng.poisson(3 * zoo * ny * nx / (1024 * 1032))):
+    for _ in range(_count(rng, 3 * zoo, (ny, nx))):
         row, height = int(rng.integers(4, ny - 8)), int(rng.integers(1, 5))
         first = int(rng.integers(0, nx // 2))
         last = min(nx, first + int(rng.integers(nx // 4, nx)))
@@ -316,7 +321,7 @@ def add_telegraph(
     """Add small clusters of pixels whose dark current switches between two levels."""
     ngroups, ny, nx = ramp.shape
     found = []
-    for _ in range(rng.poisson(8 * zoo * ny * nx / (1024 * 1032))):
+    for _ in range(_count(rng, 8 * zoo, (ny, nx))):
         y, x = int(rng.integers(3, ny - 3)), int(rng.integers(3, nx - 3))
         state = np.cumsum(rng.uniform(size=ngroups) < 0.1) % 2
         image = rng.exponential(20, (3, 3)) * (rng.uniform(size=(3, 3)) < 0.6)

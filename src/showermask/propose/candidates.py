@@ -31,8 +31,6 @@ _SAME_ONSET, _GAP, _WORTH = 2, 8.0, 0.2
 #: What is left of a glow in its own place has this part of its significance at most; its onset
 #: differs by so many groups, and its centre by so many standard deviations.
 _REST, _ONSET_OF_REST, _SAME_PLACE = 0.5, 5, 1.5
-#: Light of a brighter cell, in units of the brightest; so many tell where a glow is.
-_BRIGHT, _MOST_PLACES = 0.2, 150
 #: Larger ones can't be told from what a frame has in common: pixels, and parts of the frame.
 _LARGEST, _LARGEST_PART = 200.0, 0.15
 
@@ -64,7 +62,7 @@ class _Whole:
 
     def __init__(self, glow: Glow, features: Features) -> None:
         self.glow, self.features, self.image = glow, features, glow.map
-        self._places = [_bright_places(glow)]
+        self._parts = [glow]
 
     def has_part(self, glow: Glow) -> bool:
         """Tell whether another glow belongs to this one.
@@ -72,7 +70,7 @@ class _Whole:
         Parts have one onset, and are near each other. And what is left of a glow in its own place
         is a part of it, which a fit has not found: its onset differs by a little more.
         """
-        apart = abs(_first_light(glow) - _first_light(self.glow))
+        apart = abs(glow.first_light - self.glow.first_light)
         if apart > _ONSET_OF_REST:
             return False
         is_left_over = (
@@ -81,14 +79,15 @@ class _Whole:
         )
         if is_left_over or apart > _SAME_ONSET:
             return is_left_over
-        places = _bright_places(glow)
-        return any(cdist(places, own).min() < _GAP for own in self._places)
+        return any(
+            cdist(glow.bright_places, part.bright_places).min() < _GAP for part in self._parts
+        )
 
     def add_part(self, glow: Glow, features: Features) -> None:
         """Add a part; the one with most light stands for the whole."""
         if glow.significance < _WORTH * self.glow.significance:
             return
-        self._places.append(_bright_places(glow))
+        self._parts.append(glow)
         other = self.image
         cells = self.glow.cells
         if glow.light > self.glow.light:
@@ -101,19 +100,6 @@ class _Whole:
         )
         places = np.meshgrid(cells.to_cells(rows, 0), cells.to_cells(columns, 1), indexing="ij")
         self.image = self.image + map_coordinates(other, places, order=1, mode="constant")
-
-
-def _first_light(glow: Glow) -> int:
-    """Return the first difference that shows a glow."""
-    return max(glow.onset, int(np.argmax(glow.curve.known)))
-
-
-def _bright_places(glow: Glow) -> NDArray[np.float64]:
-    """Return columns and rows of the brighter cells of a glow, in pixels, ``(n, 2)``."""
-    cells = np.argwhere(glow.map > _BRIGHT * glow.map.max()).astype(float)
-    cells = cells[:: max(1, len(cells) // _MOST_PLACES)]
-    rows, columns = (glow.cells.to_pixels(cells[:, axis], axis) for axis in (0, 1))
-    return np.stack([columns, rows], axis=1)
 
 
 def _distance(one: Glow, other: Glow) -> float:

@@ -495,11 +495,13 @@ class _Bins:
         if not flagged.any():
             return 1.0
         away = distance_transform_edt(~flagged)
+        told = 1 / self.glow.variance
+        at, beside = away <= _AT_JUMPS, (away > _AT_JUMPS) & (away <= _BESIDE_JUMPS)
+        if not (told[at].any() and told[beside].any()):
+            return 1.0
         light = [
-            np.average(self.glow.amplitude[where], weights=told[where])
-            for where in (away <= _AT_JUMPS, (away > _AT_JUMPS) & (away <= _BESIDE_JUMPS))
-            if (told := 1 / self.glow.variance)[where].any()
+            np.average(self.glow.amplitude[cells], weights=told[cells]) for cells in (at, beside)
         ]
-        if len(light) < 2 or light[0] <= 0:
+        if light[0] <= 0:
             return 1.0
         return float(np.clip(light[1] / light[0], -0.5, 1.5))

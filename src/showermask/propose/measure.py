@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -86,6 +87,8 @@ _LEAST_RADIUS, _MOST_RADIUS = 1.4, 2.6
 _PART = 0.9
 #: A typical pixel of a glow is one of those that have this part of its peak, at least.
 _BRIGHT_PART = 0.3
+#: Light of a brighter cell, in units of the brightest; so many tell where a glow is.
+_BRIGHTER, _MOST_PLACES = 0.2, 150
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -165,6 +168,19 @@ class Glow:
     def typical_light(self) -> float:
         """Light of a typical one of its brighter pixels in the strongest difference, in DN."""
         return float(np.median(self.map[self.map > _BRIGHT_PART * self.map.max()]))
+
+    @property
+    def first_light(self) -> int:
+        """The first difference that shows it."""
+        return max(self.onset, int(np.argmax(self.curve.known)))
+
+    @cached_property
+    def bright_places(self) -> NDArray[np.float64]:
+        """``(n, 2)``: columns and rows of its brighter cells, in pixels of the frame."""
+        cells = np.argwhere(self.map > _BRIGHTER * self.map.max()).astype(float)
+        cells = cells[:: max(1, len(cells) // _MOST_PLACES)]
+        rows, columns = (self.cells.to_pixels(cells[:, axis], axis) for axis in (0, 1))
+        return np.stack([columns, rows], axis=1)
 
     def ellipse(self) -> Ellipse:
         """Return the ellipse that holds nine tenths of the light, in cells.

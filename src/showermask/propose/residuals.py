@@ -31,6 +31,7 @@ _STRIP_ROWS = 64
 _THREADS = min(4, os.cpu_count() or 1)
 #: A glow is far below this in a single pixel of a single difference; hits and jumps are above.
 _CLIP = 6.0
+#: Higher steps than this have no place in 16 bits.
 _HIGHEST_STEP = 60000.0
 _READ_PART_SIGMA = 2.0  # bins
 #: What is left of a source after its terms are taken away, as a part of its rate; it lasts for so
