@@ -57,7 +57,7 @@ def make(folder: Path, scene: Any, subarray: str) -> None:
         nints=nints, ngroups=ngroups, ny=ny, nx=nx, group_time=scene.group_time, readnoise=0.0
     )
     model = builder.model(subarray=subarray)
-    model.data, model.groupdq = scene.data, scene.groupdq
+    model.data, model.groupdq, model.pixeldq = scene.data, scene.groupdq, scene.pixeldq
     model.save(str(folder / _NAME))
 
 

@@ -18,9 +18,9 @@ from scipy.special import gamma, gammainc
 from scenes.detector import GAIN, READ_NOISE, Hit, track
 from scenes.sky import Sky, box_around
 
-FORMS = ("ellipse", "lumpy", "filament", "ring", "clump", "comet")
+FORMS = ("ellipse", "lumpy", "filament", "ring", "clump", "comet", "fan")
 DECAYS = ("exponential", "two exponentials", "power law", "stretched", "rising")
-_FORM_PARTS = (0.35, 0.3, 0.1, 0.07, 0.08, 0.1)
+_FORM_PARTS = (0.31, 0.27, 0.1, 0.07, 0.08, 0.09, 0.08)
 _DECAY_PARTS = (0.4, 0.2, 0.15, 0.15, 0.1)
 #: Signal-to-noise ratios that are drawn from, evenly in their logarithm.
 _LEAST_SNR, _MOST_SNR = 4.0, 80.0
@@ -180,7 +180,7 @@ def _shape(
     angle = rng.uniform(0, np.pi)
     u, v = u * np.cos(angle) + v * np.sin(angle), v * np.cos(angle) - u * np.sin(angle)
     part = _FORM_MAKERS[form](rng, u, v, size)
-    if form in ("lumpy", "filament", "ring", "comet"):
+    if form in ("lumpy", "filament", "ring", "comet", "fan"):
         part = part * _lumps(rng, part.shape, max(1.0, 0.2 * size))
     whole = np.zeros(frame)
     whole[box] = part
@@ -230,6 +230,14 @@ def _comet(rng, u, v, size):  # noqa: ANN001, ANN202
     return head + rng.uniform(0.2, 0.5) * tail
 
 
+def _fan(rng, u, v, size):  # noqa: ANN001, ANN202
+    """Return a wedge that fades from its apex on."""
+    radius = np.hypot(u, v)
+    angle = np.arctan2(v, u) / rng.uniform(0.25, 0.7)
+    within = np.exp(-(angle**4)) * (1 - np.exp(-((radius / (0.15 * size + 1)) ** 2)))
+    return within * np.exp(-((radius / size) ** rng.uniform(1.0, 2.0)))
+
+
 _FORM_MAKERS: dict[str, Callable[..., NDArray[np.float64]]] = {
     "ellipse": _ellipse,
     "lumpy": _ellipse,
@@ -237,6 +245,7 @@ _FORM_MAKERS: dict[str, Callable[..., NDArray[np.float64]]] = {
     "ring": _ring,
     "clump": _clump,
     "comet": _comet,
+    "fan": _fan,
 }
 
 
@@ -249,7 +258,7 @@ def _light(
     tau = 10 ** rng.uniform(1.0, 1.9) * max(1.0, unit**0.5) * min(1.0, unit)
     decay = str(rng.choice(DECAYS, p=_DECAY_PARTS))
     slow, power, stretch = rng.uniform(0.1, 0.5), rng.uniform(1.1, 2.2), rng.uniform(0.5, 0.9)
-    rise = rng.uniform(0.3, 1.2) * group_time * 2
+    rise = 10 ** rng.uniform(-0.2, 0.8) * group_time
 
     def charge(t: NDArray[np.float64]) -> NDArray[np.float64]:
         simple = tau * (1 - np.exp(-t / tau))

@@ -212,7 +212,8 @@ def add_latents(
     for _ in range(_count(rng, mean, (ny, nx))):
         y, x = rng.uniform(0, ny), rng.uniform(0, nx)
         spot = np.zeros((ny, nx), np.float32)
-        add_star(spot, y, x, 1.0, sigma * rng.uniform(0.8, 2.6))
+        width = sigma * 10 ** rng.uniform(-0.1, 0.65)  # those of bright sources are wide
+        add_star(spot, y, x, 1.0, width)
         if rng.uniform() < 0.4:  # of a saturated star: its core as flat as it is bright
             spot = spot / spot.max()
             spot = np.minimum(spot, 10 ** rng.uniform(-1.5, 0))
@@ -221,9 +222,10 @@ def add_latents(
         # Now and then a deficit, as MIRI's persistence has (Dicken et al. 2024, A&A 689, A5).
         sign = -1 if rng.uniform() < 0.15 else 1
         light = sign * 10 ** rng.uniform(1.8, 3.6) * (1 - np.exp(-times / tau))
-        box = box_around(y, x, 12 * sigma, (ny, nx))
+        light *= max(1.0, width / (2.6 * sigma))  # by no means as faint as they are wide
+        box = box_around(y, x, max(12 * sigma, 5 * width), (ny, nx))
         ramp[:, *box] += light.astype(np.float32)[:, np.newaxis, np.newaxis] * spot[box]
-        found.append(Confuser("latent", x, y, 5 * sigma))
+        found.append(Confuser("latent", x, y, max(5 * sigma, 2 * width)))
     return found
 
 

@@ -22,6 +22,7 @@ _FIRST_CLIP, _ROW_CLIP = 4.0, 2.0
 #: What stands out so much, in cells of so many pixels along each axis, is left out of what rows,
 #: frames or integrations have in common; unless it is so large a part of a row.
 _CELL, _STANDS_OUT, _MOST_OUT = 8, 4.5, 0.6
+_AROUND = 5  # cells, with those to both sides: the wings of what stands out
 _RUNNING = 4  # differences over which that is looked at
 #: What all integrations do can be told from a glow of one of them from so many on, and is known
 #: well enough from so many.
@@ -107,52 +108,61 @@ def common(differences: NDArray[np.float32], noise: NDArray[np.float32]) -> NDAr
     """
     ny, nx = differences.shape[1:]
     use = np.isfinite(differences)
-    rows = _locations(differences, use, noise)
-    cells = np.nan_to_num(_cell_means(differences))
+    there = np.where(use, differences, np.float32(0))
+    used = use.astype(np.float32)
+    rows = _locations(there, used, noise)
+    cells = np.nan_to_num(_means_of_cells(there, used))
     expected = np.sqrt(_cell_means(noise[np.newaxis] ** 2)[0] / _CELL**2 / _RUNNING)
     for factor in _STANDS_OUT * np.array([4.0, 2.0, 1.0]):  # the brightest move all of their rows
         away = uniform_filter1d(cells - _cell_means(rows), _RUNNING, axis=0)
         is_out = np.any(np.abs(away) > factor * expected, axis=0)
         if not is_out.any():
             continue
-        left_out = _repeated(maximum_filter(is_out, 3), (ny, nx))
+        left_out = _repeated(maximum_filter(is_out, _AROUND), (ny, nx))
         left_out = left_out & (np.mean(left_out, axis=1, keepdims=True) < _MOST_OUT)
-        use &= ~left_out
+        used *= ~left_out
         again = left_out.any(axis=1)
-        rows[:, again] = _locations(differences[:, again], use[:, again], noise[again])
+        rows[:, again] = _locations(there[:, again], used[:, again], noise[again])
     if nx >= LEAST_ROW:
         return rows
     flat = (len(differences), 1, ny * nx)
-    images = _locations(differences.reshape(flat), use.reshape(flat), noise.reshape(1, -1))
+    images = _locations(there.reshape(flat), used.reshape(flat), noise.reshape(1, -1))
     drift = float(np.mean((rows - images) ** 2))
-    by_chance = float(np.nanmedian(noise)) ** 2 / nx
+    known = noise[np.isfinite(noise)]
+    by_chance = float(np.median(known)) ** 2 / nx if known.size else 0.0
     part = float(np.clip(2 * (1 - by_chance / drift), 0, 1)) if drift > 0 else 0.0
     shrunk: NDArray[np.float32] = images + np.float32(part) * (rows - images)
     return shrunk
 
 
 def _locations(
-    differences: NDArray[np.float32], use: NDArray[np.bool_], noise: NDArray[np.float32]
+    there: NDArray[np.float32], used: NDArray[np.float32], noise: NDArray[np.float32]
 ) -> NDArray[np.float32]:
     """Return the location of each row: the mean of what is within a limit of it.
 
     The median would be that of residuals that are 0 in one of a pixel's differences, and what is
     left of slow drifts would not average out over the rows of a large glow.
     """
-    count = np.maximum(np.count_nonzero(use, axis=2, keepdims=True), 1).astype(np.float32)
-    noise = np.nan_to_num(noise)
-    rows = np.zeros((*differences.shape[:2], 1), np.float32)
-    for limit in (_FIRST_CLIP * noise, _ROW_CLIP * noise, _ROW_CLIP * noise):
-        left = np.clip(differences - rows, -limit, limit, where=use, out=np.zeros_like(differences))
-        rows += left.sum(axis=2, dtype=np.float32, keepdims=True) / count
+    count = np.maximum(used.sum(axis=2), 1)
+    limit = np.nan_to_num(noise)
+    rows = np.zeros((*there.shape[:2], 1), np.float32)
+    for clip in (_FIRST_CLIP, _ROW_CLIP, _ROW_CLIP):
+        left = there - rows
+        np.maximum(left, -clip * limit, out=left)
+        np.minimum(left, clip * limit, out=left)
+        rows += (np.einsum("kij,kij->ki", left, used) / count)[..., np.newaxis]
     return rows
 
 
 def _cell_means(cube: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the mean of each cell of images, NaN left out."""
     known = np.isfinite(cube)
-    total = _cell_sums(np.where(known, cube, np.float32(0)))
-    count = _cell_sums(known.astype(np.float32))
+    return _means_of_cells(np.where(known, cube, np.float32(0)), known.astype(np.float32))
+
+
+def _means_of_cells(there: NDArray[np.float32], used: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the mean of each cell of images that are 0 where they are not used."""
+    total, count = _cell_sums(there), _cell_sums(used)
     means: NDArray[np.float32] = np.divide(
         total, count, out=np.full_like(total, np.nan), where=count > 0
     )

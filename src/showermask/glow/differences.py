@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -189,16 +189,28 @@ def level_and_noise(
         of the mean; both NaN where there are too few.
     """
     use = np.isfinite(differences)
-    level, spread, count = _mean_and_spread(differences, use)
+    left = np.where(use, differences, np.float32(0))
+    level, spread, count = _mean_and_spread(left, use)
+    left -= level
+    outliers: tuple[NDArray[np.intp], ...] | None = None
     for _ in range(2):
         typical = _typical(spread, count)
         # A pixel of few differences may have a hit that nobody has flagged in one of them.
         limit = _OUTLIER * np.minimum(spread, _MOST_SPREAD * typical)
-        outside = np.abs(differences - level) > limit
+        if outliers is None:
+            outside = (np.abs(left) > limit) & use
+            # Most pixels have none, and are done.
+            outliers = np.nonzero(outside.any(axis=0))
+            chosen: Any = (slice(None), *outliers)
+            left, use, outside = left[chosen], use[chosen], outside[chosen]
+        else:
+            outside = (np.abs(left) > limit[outliers]) & use
         if not outside.any():
             break
-        use &= ~outside
-        level, spread, count = _mean_and_spread(differences, use)
+        use ^= outside
+        shift, spread[outliers], count[outliers] = _mean_and_spread(left, use)
+        left -= shift
+        level[outliers] += shift
     # What is cut off of a Gaussian.
     spread *= np.float32(_CUT_OFF)
     typical = _typical(spread, count)
@@ -213,11 +225,12 @@ def _mean_and_spread(
     values: NDArray[np.float32], use: NDArray[np.bool_]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
     """Return mean, standard deviation and number of the values of each pixel that are used."""
-    there = np.where(use, values, np.float32(0))
-    count = np.count_nonzero(use, axis=0).astype(np.float32)
-    mean = there.sum(axis=0) / np.maximum(count, 1)
-    away = np.where(use, values - mean, np.float32(0))
-    square = np.einsum("kij,kij->ij", away, away)
+    used = use.astype(np.float32)
+    count = used.sum(axis=0)
+    mean = np.einsum("k...,k...->...", values, used) / np.maximum(count, 1)
+    away = values - mean
+    away *= used
+    square = np.einsum("k...,k...->...", away, away)
     return mean, np.sqrt(square / np.maximum(count - 1, 1)), count
 
 

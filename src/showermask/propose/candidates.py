@@ -11,7 +11,7 @@ from scipy.ndimage import binary_dilation, map_coordinates, zoom
 from scipy.spatial.distance import cdist
 
 from showermask.glow.time_filters import TimeFilters
-from showermask.propose.detect import Peak, find_peaks
+from showermask.propose.detect import Peak, PeakFinder
 from showermask.propose.features import Features, measure_features, point_size, with_others
 from showermask.propose.measure import Glow, measure_glow
 from showermask.propose.probability import shower_probability
@@ -139,12 +139,12 @@ def find_glows(
     found: list[_Whole] = []
     point = point_size(residuals.brightness) if point is None else point
     taken = np.zeros(residuals.brightness.shape, np.float32)
-    is_new: NDArray[np.bool_] = np.ones(taken.shape, bool)
+    finder = PeakFinder(filters, _LEAST_PEAK, threads=threads)
+    hidden: NDArray[np.bool_] | None = None
     for _ in range(_ROUNDS):
-        bright = np.zeros_like(is_new)
-        for peak in find_peaks(residuals, filters, _LEAST_PEAK, threads=threads):
-            if not _is_at(peak, is_new):
-                continue
+        peaks = finder.find(residuals) if hidden is None else finder.find_within(residuals, hidden)
+        bright = np.zeros(taken.shape, bool)
+        for peak in peaks:
             if _left_of(peak, residuals, filters) < _LEFT * peak.significance:
                 continue
             glow = measure_glow(residuals, filters, peak, correlation)
@@ -164,7 +164,7 @@ def find_glows(
         # What a brighter one hid can be seen where that was taken out.
         if not bright.any():
             break
-        is_new = binary_dilation(bright, iterations=_BESIDE)
+        hidden = binary_dilation(bright, iterations=_BESIDE)
     completed = with_others([one.features for one in found], [one.glow for one in found])
     candidates = [
         Candidate(
@@ -175,16 +175,8 @@ def find_glows(
         )
         for one, features in zip(found, completed, strict=True)
     ]
-    return sorted(candidates, key=lambda one: (-one.probability, -one.glow.significance))
-
-
-def _is_at(peak: Peak, bins: NDArray[np.bool_]) -> bool:
-    """Return what an image of the bins says of the place of a peak."""
-    row, column = (
-        min(round((pixel + 0.5) / BIN - 0.5), size - 1)
-        for pixel, size in zip((peak.y, peak.x), bins.shape, strict=True)
-    )
-    return bool(bins[row, column])
+    # Of those that are as probable, as far as people are told, the strongest first.
+    return sorted(candidates, key=lambda one: (-round(one.probability, 2), -one.glow.significance))
 
 
 def _is_too_large(glow: Glow, image_shape: tuple[int, int]) -> bool:

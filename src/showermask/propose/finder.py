@@ -20,6 +20,7 @@ from showermask.propose.features import point_size
 from showermask.propose.merging import DOUBT
 from showermask.propose.residuals import Residuals, read_residuals, thread_pool
 from showermask.propose.series import LEAST_INTEGRATIONS, Levels, find_long_glows
+from showermask.propose.sources import SourceTerms, read_source_terms
 from showermask.regionfile.polygon import Polygon
 from showermask.regionfile.shower import Shower
 
@@ -33,6 +34,8 @@ LEAST_PROBABILITY = 0.5
 #: With fewer groups, of which two are not used, there is no course in time.
 MIN_GROUPS = 6
 _LEAST_DIFFERENCES = 3
+#: So many integrations tell the sources of all.
+_TELL_SOURCES = 3
 #: Integrations that are read ahead.
 _AHEAD = 2
 #: Latents are so many times as wide as a point source at most. A shower has a source of an earlier
@@ -122,7 +125,13 @@ def search(
     levels = Levels(nints) if len(chosen) == nints >= LEAST_INTEGRATIONS else None
     found: list[Shower | Polygon] = []
     point: float | None = None
-    read = partial(read_residuals, images, image_shape=image_shape, typical_ramp=typical_ramp)
+    read = partial(
+        read_residuals,
+        images,
+        image_shape=image_shape,
+        typical_ramp=typical_ramp,
+        sources=_common_sources(images, chosen, image_shape),
+    )
     for integration, residuals in _read_ahead(read, chosen, image_shape, threads):
         if levels is not None:
             levels.add(integration, residuals)
@@ -141,6 +150,16 @@ def search(
         for one, entry in find_long_glows(levels, ngroups * group_time, found):
             if one.probability >= least_probability:
                 yield one, entry
+
+
+def _common_sources(
+    images: Images, integrations: range, image_shape: tuple[int, int]
+) -> SourceTerms | None:
+    """Return the sources of all integrations, told from a few; None where there are no more."""
+    if len(integrations) < _TELL_SOURCES:
+        return None
+    few = np.linspace(0, len(integrations) - 1, _TELL_SOURCES).round().astype(int)
+    return read_source_terms(images, [integrations[k] for k in few], image_shape)
 
 
 def _read_ahead(

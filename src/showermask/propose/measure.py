@@ -26,7 +26,8 @@ _LEAST_HALF, _REACH = 20, 5.0
 #: Standard deviation of a peak in cells; larger ones are measured in larger cells.
 _WIDEST = 3.3
 _COARSEST = 16  # bins to a cell
-#: The map of a glow fades out between so many standard deviations of its profile.
+#: The map of a glow fades out between so many standard deviations of its profile; that of a bright
+#: one, whose wings are seen, one later.
 _WHOLE, _NOTHING = 2.7, 4.2
 #: Onsets that are tried around that of the best filter.
 _ONSETS = 2
@@ -81,10 +82,12 @@ class Cells:
 
 #: Standard deviations of the profile that hold nine tenths of the light of a typical glow, and of
 #: a faint one, whose profile is too narrow; and the signal-to-noise ratios of both.
-_RADIUS, _FAINT_RADIUS = 1.95, 2.15
+_RADIUS, _FAINT_RADIUS = 2.05, 2.3
 _FAINT, _CLEAR, _BRIGHT = 6.0, 12.0, 30.0
-_LEAST_RADIUS, _MOST_RADIUS = 1.4, 2.6
-_PART = 0.9
+_LEAST_RADIUS, _MOST_RADIUS = 1.4, 4.5
+#: Light of a ring counts that is so many times its noise.
+_SEEN = 2.0
+_PART = 0.92
 #: A typical pixel of a glow is one of those that have this part of its peak, at least.
 _BRIGHT_PART = 0.3
 #: Light of a brighter cell, in units of the brightest; so many tell where a glow is.
@@ -199,7 +202,7 @@ class Glow:
     def _measured_radius(self) -> float:
         """Return the standard deviations that hold nine tenths of the measured light."""
         radius = self.profile.radius(*(slice(0, size) for size in self.map.shape))
-        steps = np.arange(0, 3.01, 0.1)
+        steps = np.concatenate([np.arange(0, 3.0, 0.1), np.arange(3.0, _MOST_RADIUS + 0.6, 0.5)])
         number = np.digitize(radius, steps)
         known = np.isfinite(self.variance) & (number < len(steps))
         if not known.any():
@@ -211,9 +214,11 @@ class Glow:
         )
         mean = np.divide(sums, weights, out=np.zeros_like(sums), where=weights > 0)
         growing = np.cumsum(mean * cells)
-        end = float(np.mean(growing[-6:]))
-        reached = growing >= _PART * end
-        return float(steps[1:][np.argmax(reached)]) if end > 0 and reached.any() else _RADIUS
+        # Within 3 standard deviations all counts; from there on, the rings that are seen.
+        unseen = (steps[1:] > 3.0) & (sums < _SEEN * np.sqrt(weights) * self.excess)
+        last = int(np.argmax(unseen)) - 1 if unseen.any() else len(growing) - 1
+        reached = growing[: last + 1] >= _PART * growing[last]
+        return float(steps[1:][np.argmax(reached)]) if growing[last] > 0 else _RADIUS
 
 
 def cut_cells(
@@ -307,7 +312,8 @@ def measure_glow(
     amplitude = np.divide(signal, response, out=np.zeros_like(signal), where=known)
     variance = np.divide(power, response**2, out=np.full_like(power, np.inf), where=known)
     radius = profile.radius(*(slice(0, size) for size in signal.shape))
-    fading = np.clip((_NOTHING - radius) / (_NOTHING - _WHOLE), 0, 1)
+    wings = float(np.clip(math.log10(max(significance, 1.0) / _CLEAR), 0, 1))
+    fading = np.clip((_NOTHING + wings - radius) / (_NOTHING - _WHOLE), 0, 1)
     planes = int(np.clip(round(math.log2(max(1.0, 2 * profile.axes[1]))) + 1, 2, 5))
     of_pixels = cells.weights[cells.weights > 0]
     return Glow(

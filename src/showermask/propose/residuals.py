@@ -8,7 +8,8 @@ off; binned.
 from __future__ import annotations
 
 import os
-from concurrent.futures import Executor, ThreadPoolExecutor
+from collections.abc import Callable
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -19,7 +20,7 @@ from scipy.ndimage import gaussian_filter
 from showermask.glow.common_mode import LEAST_ROW, common
 from showermask.glow.differences import Images, level_and_noise, read_differences
 from showermask.propose.background import smooth_background
-from showermask.propose.sources import read_source_terms
+from showermask.propose.sources import SourceTerms, read_source_terms
 
 __all__ = ["BIN", "Residuals", "read_residuals", "sum_bins", "thread_pool"]
 
@@ -27,8 +28,11 @@ __all__ = ["BIN", "Residuals", "read_residuals", "sum_bins", "thread_pool"]
 BIN = 2
 
 _Number = TypeVar("_Number", np.float32, np.uint8)
+_Result = TypeVar("_Result")
 _STRIP_ROWS = 64
+_PART = 8  # differences of which the background is taken at a time
 _THREADS = min(4, os.cpu_count() or 1)
+_SMALL = 2_000_000  # cells of all differences
 #: A glow is far below this in a single pixel of a single difference; hits and jumps are above.
 _CLIP = 6.0
 #: Higher steps than this have no place in 16 bits.
@@ -86,6 +90,7 @@ def read_residuals(
     image_shape: tuple[int, int],
     typical_ramp: NDArray[np.float32] | None = None,
     *,
+    sources: SourceTerms | None = None,
     threads: int | None = None,
 ) -> Residuals:
     """Read an integration in strips, and return its residuals.
@@ -100,6 +105,8 @@ def read_residuals(
         Rows and columns.
     typical_ramp : `numpy.ndarray`, optional
         What all integrations do, from `read_typical_ramp`.
+    sources : SourceTerms, optional
+        Images of the sources; of this integration by default.
     threads : int, optional
         Threads to read with; as many as there are processors, 4 at most, by default.
 
@@ -108,16 +115,38 @@ def read_residuals(
     Residuals
         Its residuals.
     """
-    reading = _Reading(images, integration, image_shape, typical_ramp)
+    if sources is None:
+        sources = read_source_terms(images, [integration], image_shape)
+    reading = _Reading(images, integration, image_shape, typical_ramp, sources.afresh())
     with thread_pool(threads) as pool:
         list(pool.map(reading.read, reading.strips))
-        list(pool.map(reading.take_background, range(len(reading.values))))
+        list(pool.map(reading.take_background, reading.parts))
     return reading.finish()
 
 
-def thread_pool(threads: int | None = None) -> Executor:
-    """Return a pool of so many threads; of as many as there are processors by default."""
-    return ThreadPoolExecutor(min(threads or _THREADS, _THREADS))
+def thread_pool(threads: int | None = None, *, cells: int | None = None) -> Executor:
+    """Return a pool of so many threads; of as many as there are processors by default.
+
+    For few cells there is none: threads that wait for each other are slower than one.
+    """
+    count = min(threads or _THREADS, _THREADS)
+    is_small = cells is not None and cells < _SMALL
+    return _NoPool() if count == 1 or is_small else ThreadPoolExecutor(count)
+
+
+class _NoPool(Executor):
+    """An executor that does what it gets at once."""
+
+    def submit(
+        self, fn: Callable[..., _Result], /, *args: object, **kwargs: object
+    ) -> Future[_Result]:
+        """Call a function, and return its result as a future."""
+        future: Future[_Result] = Future()
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except Exception as error:  # noqa: BLE001  # raised by whoever asks for the result
+            future.set_exception(error)
+        return future
 
 
 class _Reading:
@@ -129,6 +158,7 @@ class _Reading:
         integration: int,
         image_shape: tuple[int, int],
         typical_ramp: NDArray[np.float32] | None,
+        sources: SourceTerms,
     ) -> None:
         self.images, self.integration, self.image_shape = images, integration, image_shape
         self.typical_ramp = typical_ramp
@@ -140,11 +170,12 @@ class _Reading:
         self.jumps = np.zeros(self.values.shape, np.float16)
         self.saturated = np.full((height, width), ndiff, np.int16)
         self.level = np.full((height, width), np.nan, np.float32)
-        self.sources = read_source_terms(images, integration, image_shape)
+        self.sources = sources
         rows = _STRIP_ROWS if nx >= LEAST_ROW else height * BIN
         self.strips = [
             slice(start, min(start + rows, height * BIN)) for start in range(0, height * BIN, rows)
         ]
+        self.parts = [slice(start, start + _PART) for start in range(0, ndiff, _PART)]
 
     def read(self, strip: slice) -> None:
         """Read a strip."""
@@ -170,10 +201,11 @@ class _Reading:
         self.jumps[:, here] = np.clip(sum_bins(steps) / BIN**2, -_HIGHEST_STEP, _HIGHEST_STEP)
         self.saturated[here] = _first(read.saturated)
 
-    def take_background(self, number: int) -> None:
-        """Take the smooth background from a difference."""
-        value, known = self.values[number], self.weights[number] > 0
-        np.subtract(value, smooth_background(value, known), out=value, where=known)
+    def take_background(self, part: slice) -> None:
+        """Take the smooth background from some differences."""
+        values, known = self.values[part], self.weights[part] > 0
+        values -= smooth_background(values, known)
+        values *= known
 
     def finish(self) -> Residuals:
         """Take away what all strips have in common, and return the residuals."""

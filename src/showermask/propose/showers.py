@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from threadpoolctl import threadpool_limits
+
 from showermask.exceptions import ExposureError, OutputError, ShowermaskError
 from showermask.exposure.images import ImageReader
 from showermask.exposure.product import Exposure
@@ -136,16 +138,18 @@ def propose_showers(
                 return None
             return f"a source lay there in {source.exposure}, {source.seconds:.0f} s before"
 
-        found = tuple(
-            find_candidates(
-                reader,
-                exposure.image_shape,
-                group_time=group_time,
-                threshold=threshold,
-                is_latent=is_latent,
-                threads=threads,
+        # Threads of the linear algebra would wait for those that read, and these for them.
+        with threadpool_limits(1, user_api="blas"):
+            found = tuple(
+                find_candidates(
+                    reader,
+                    exposure.image_shape,
+                    group_time=group_time,
+                    threshold=threshold,
+                    is_latent=is_latent,
+                    threads=threads,
+                )
             )
-        )
     merged = merge_candidates(present, found, group_time=group_time)
     is_written = bool(merged.new or merged.gone)
     if is_written:

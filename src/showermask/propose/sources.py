@@ -13,6 +13,7 @@ A glow is no such image, and stays.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -20,7 +21,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter
 
 from showermask.exposure.dq import DO_NOT_USE, SATURATED
-from showermask.glow.differences import NEVER_GOOD, Images
+from showermask.glow.differences import NEVER_GOOD, Images, medians
 from showermask.propose.background import smooth_background
 
 __all__ = ["SourceTerms", "read_source_terms"]
@@ -28,6 +29,8 @@ __all__ = ["SourceTerms", "read_source_terms"]
 #: A source stands out of the noise of the rate by so much.
 _SOURCE_SIGMAS = 5.0
 _LEAST_PIXELS = 30
+#: Spans of a ramp that the typical rate of a pixel is told from.
+_SPANS = 4
 #: How much of each image there may be: parts of the rate, pixels. Larger is less likely.
 _PRIOR = {"linear": 0.02, "squared": 0.05, "x": 0.3, "y": 0.3, "spread": 0.1}
 
@@ -105,18 +108,23 @@ class SourceTerms:
         for value, weight, amount in zip(values, weights, amounts.astype(np.float32), strict=True):
             value[matters] -= (amount @ terms) * (weight[matters] > 0)
 
+    def afresh(self) -> SourceTerms:
+        """Return the same images, for another integration; nothing is fitted yet."""
+        return SourceTerms(terms=self.terms, chosen=self.chosen)
+
 
 def read_source_terms(
-    images: Images, integration: int, image_shape: tuple[int, int]
+    images: Images, integrations: Sequence[int], image_shape: tuple[int, int]
 ) -> SourceTerms:
-    """Make the images from the first and the last usable group.
+    """Make the images from a few usable groups.
 
     Parameters
     ----------
     images : Images
         The exposure.
-    integration : int
-        Which integration, zero-based.
+    integrations : sequence of int
+        Which integrations, zero-based; of several the median is taken, so that a glow in one of
+        them is no source.
     image_shape : tuple of int
         Rows and columns.
 
@@ -125,7 +133,11 @@ def read_source_terms(
     SourceTerms
         The images; nothing is fitted yet.
     """
-    rate, noise = _mean_difference(images, integration, image_shape)
+    found = [_steady_rate(images, integration, image_shape) for integration in integrations]
+    rate, noise = found[0]
+    if len(found) > 1:
+        rates = np.stack([rate.ravel() for rate, _ in found])
+        rate, noise = medians(rates).reshape(image_shape), float(np.median([n for _, n in found]))
     known = np.isfinite(rate)
     brightness = np.where(known, rate - smooth_background(rate, known, 128), np.float32(0))
     chosen = known & (brightness > _SOURCE_SIGMAS * noise)
@@ -148,32 +160,35 @@ def read_source_terms(
     return SourceTerms(terms=terms, chosen=near & known)
 
 
-def _mean_difference(
+def _steady_rate(
     images: Images, integration: int, image_shape: tuple[int, int]
 ) -> tuple[NDArray[np.float32], float]:
-    """Return the mean difference of each pixel, NaN where unknown, and its typical noise.
+    """Return the steady rate of each pixel, NaN where unknown, and its typical noise.
 
-    From the first and last group that most pixels have: a pixel that saturates has what it has
-    before.
+    It is the lowest over a few spans of the ramp: a hit, and a glow that begins or fades, is no
+    source. Of a pixel that saturates it is the lowest over the spans before.
     """
     box = slice(0, image_shape[0]), slice(0, image_shape[1])
-    ngroups = images.stack_shape[1]
     usable = _usable_groups(images, integration, box)
-    first, last = (usable[0], usable[-1]) if len(usable) > 1 else (0, ngroups - 1)
-    middle = (first + last) // 2
-    start, end = (images.window(integration, group, box) for group in (first, last))
-    bad = ((images.dq_window(integration, first, box) & (DO_NOT_USE | SATURATED)) > 0) | (
-        (images.pixel_dq_window(box) & NEVER_GOOD) > 0
-    )
-    rate: NDArray[np.float32] = ((end - start) / max(1, last - first)).astype(np.float32)
-    ends = (images.dq_window(integration, last, box) & SATURATED) > 0
-    for group in (first + 1, middle):
-        is_open = ends & ((images.dq_window(integration, group, box) & SATURATED) == 0)
-        if is_open.any() and group > first:
-            rate[is_open] = ((images.window(integration, group, box) - start) / (group - first))[
-                is_open
-            ]
-    rate[bad | ~np.isfinite(rate)] = np.nan
+    if len(usable) < 2:
+        usable = list(range(images.stack_shape[1]))
+    # A short span at the start, for what saturates soon.
+    ends = sorted({*usable[:2], *np.linspace(usable[0], usable[-1], _SPANS + 1).astype(int)})
+    never_good = (images.pixel_dq_window(box) & NEVER_GOOD) > 0
+    rates = np.full((len(ends) - 1, *image_shape), np.nan, np.float32)
+    before = images.window(integration, ends[0], box)
+    for span, rate in enumerate(rates):
+        end = ends[span + 1]
+        after = images.window(integration, end, box)
+        flags = images.dq_window(integration, end, box) | images.dq_window(
+            integration, ends[span], box
+        )
+        is_good = ~(never_good | ((flags & (DO_NOT_USE | SATURATED)) > 0))
+        np.divide(after - before, end - ends[span], out=rate, where=is_good)
+        before = after
+    # The short span has a say only where there is no other.
+    rate = np.fmin.reduce(rates[1:] if len(rates) > 2 else rates)
+    rate = np.where(np.isfinite(rate), rate, rates[0])
     known = rate[np.isfinite(rate)]
     sample = known[:: max(1, len(known) // 20000)]
     noise = 1.4826 * float(np.median(np.abs(sample - np.median(sample)))) if len(sample) else 1.0

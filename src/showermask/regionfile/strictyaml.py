@@ -18,6 +18,7 @@ __all__ = ["MAX_DEPTH", "MAX_ITEMS", "MAX_PROBLEMS", "MAX_VALUES", "StrictYamlEr
 
 #: A region file is four levels deep.
 MAX_DEPTH = 20
+_TOO_DEEP = f"nested more than {MAX_DEPTH} levels deep, expected 4"
 #: Items of one list or mapping, and values in all: an entry of a region file has at most fifteen.
 MAX_ITEMS, MAX_VALUES = 10_000, 300_000
 #: How many problems of a file are worth reporting.
@@ -118,7 +119,7 @@ class _Builder:
     def _begin(self, event: Any) -> None:
         self._check(event)
         if len(self._open) >= MAX_DEPTH:
-            self._note(event, f"nested more than {MAX_DEPTH} levels deep, expected 4")
+            self._note(event, _TOO_DEEP)
             raise StrictYamlError(self.problems)
         self._open.append(_Collection(is_mapping=isinstance(event, yaml.MappingStartEvent)))
 
@@ -203,4 +204,7 @@ def _sentence(error: yaml.YAMLError) -> str:
         if footprint is not None
         else ""
     )
+    if "maximum nesting depth" in problem:  # libyaml's own limit, from PyYAML 6.0.4 on
+        line = f"line {footprint.line + 1}: " if footprint is not None else ""
+        return f"{line}{_TOO_DEEP}"
     return f"{where}is not valid YAML ({problem})"
