@@ -231,6 +231,7 @@ class TestDropInPipeline:
         """Every stock step is there, in the stock order, plus ours."""
         assert list(Detector1ShowersPipeline.step_defs) == [
             *Detector1Pipeline.step_defs,
+            "subtract_showers",
             "manual_shower_mask",
         ]
 

@@ -98,12 +98,27 @@ def test_pixels(page):
     assert len(page.driver.find_elements(By.CSS_SELECTOR, "#overlay .region.accepted")) == 1
     page.press("p")
     page.expect_rows("accepted")
-    page.press("t")
+    page.press("w")
     page.press("hot", Keys.ENTER)
     (region,) = page.save().pixels
     assert region == BadPixels(x=31, y=17, source="manual", comment="hot")
     page.press("u", "u")
     page.expect_rows()
+
+
+def test_action(page):
+    """A key says that the light is to be taken out; list, status and file have it."""
+    page.click(30, 30)
+    page.press(Keys.ENTER)
+    page.expect_rows("accepted")
+    page.press("t")
+    status = page.driver.find_element(By.ID, "editor-status")
+    page.wait_until(lambda: "subtract" in status.text, "the action")
+    assert page.driver.find_elements(By.CSS_SELECTOR, "#rows .dot.subtract")
+    assert [str(shower.action) for shower in page.save().showers] == ["subtract"]
+    page.press("t")
+    page.wait_until(lambda: "subtract" not in status.text, "the mask")
+    assert [str(shower.action) for shower in page.save().showers] == ["mask"]
 
 
 def test_polygons(page):
@@ -119,7 +134,7 @@ def test_polygons(page):
     page.expect_rows("accepted")
     assert "5 corners" in status.text
     page.drag(page.grip("vertex1"), page.at(44, 28))
-    page.press("t")
+    page.press("w")
     page.press("a glow", Keys.ENTER)
     page.drag(page.at(24, 38), page.at(25, 38))
     page.press("r", "u")

@@ -242,3 +242,50 @@ def test_nothing_is_written(client, jump, tmp_path):
     for path, body in (("view", {"kind": "evidence"}), ("curve", {}), ("fit", {"what": "group"})):
         assert ask(client, path, **body).status_code == 200
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+class TestSubtraction:
+    """Taking the light of an entry out, as the page shows it."""
+
+    def test_verdict(self, client):
+        """The rule's word, the numbers, and the light of each difference."""
+        found = ask(client, "subtraction").json()
+        assert found["isSubtracted"] is True
+        assert found["snr"] > 20
+        assert found["noise"] > 1
+        assert 0 < found["removed"] < 5
+        light = np.array(found["light"])
+        assert len(light) == 23
+        assert not light[:6].any()
+        assert 6 <= int(np.argmax(light)) <= 8
+
+    def test_images(self, client):
+        """The glow is gone from the rate and from the evidence."""
+        before, after = (
+            decoded(ask(client, "view", kind=kind, integration=1))
+            for kind in ("before", "subtracted")
+        )
+        box = GLOW.ellipse.box(SHAPE)
+        inside = GLOW.ellipse.inside(*box)
+        sky = np.median(before)
+        light = (before - sky)[box][inside].mean()
+        assert abs((after - sky)[box][inside].mean()) < 0.15 * light
+        np.testing.assert_allclose(before[80:], after[80:], atol=0.05)
+        glowing, left = (
+            decoded(ask(client, "view", kind=kind, integration=1))
+            for kind in ("evidence", "residual")
+        )
+        assert np.abs(left[box][inside]).max() < 0.3 * glowing[box][inside].max()
+
+    def test_nothing_there(self, client):
+        """What is no shower is left to the mask, with the reason."""
+        found = ask(client, "subtraction", replace(GLOW, integration=0)).json()
+        assert found["isSubtracted"] is False
+        assert found["doubt"]
+
+    def test_no_course(self, client):
+        """Pixels of all groups have no course."""
+        body = {"pixels": {"x": 3, "y": 4}}
+        answer = client.post("/api/exposures/0/subtraction", json=body)
+        assert answer.status_code == 422
+        assert "can't be subtracted" in answer.json()["error"]

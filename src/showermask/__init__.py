@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from showermask.pipeline.detector1 import Detector1ShowersPipeline
     from showermask.pipeline.rateints import rate_from_rateints
     from showermask.pipeline.step import ManualShowerMaskStep
+    from showermask.pipeline.subtract import SubtractShowersStep
     from showermask.regionfile.badpixels import BadPixels
     from showermask.regionfile.content import RegionFile
     from showermask.regionfile.ellipse import Ellipse
@@ -46,6 +47,7 @@ _HOMES = {
     "Shower": "regionfile.shower",
     "ShowermaskError": "exceptions",
     "Status": "regionfile.entry",
+    "SubtractShowersStep": "pipeline.subtract",
     "evidence": "glow.evidence",
     "rate_from_rateints": "pipeline.rateints",
     "read_regions": "regionfile.reader",
@@ -66,6 +68,7 @@ __all__ = [
     "Shower",
     "ShowermaskError",
     "Status",
+    "SubtractShowersStep",
     "evidence",
     "rate_from_rateints",
     "read_regions",

@@ -12,5 +12,6 @@ def get_steps() -> list[tuple[str, str, bool]]:
     """Tell stpipe of the Steps of this package."""
     return [
         ("showermask.ManualShowerMaskStep", "manual_shower_mask", False),
+        ("showermask.SubtractShowersStep", "subtract_showers", False),
         ("showermask.Detector1ShowersPipeline", "calwebb_detector1_showers", True),
     ]

@@ -204,8 +204,15 @@ def _row(planned: PlannedExposure) -> str:
     return (
         f"{planned.match.suffix:8s}  {coverage.showers:7d}  {coverage.others:7d}  "
         f"{coverage.pixels:6d}  {coverage.integration_pixels:19d}  {coverage.fraction:10.3%}  "
-        f"{seconds:>17s}{'  up to date' if planned.is_current else ''}"
+        f"{seconds:>17s}{'  up to date' if planned.is_current else ''}{_asked(planned)}"
     )
+
+
+def _asked(planned: PlannedExposure) -> str:
+    """Return how many entries ask for subtraction, which is tried before they are masked."""
+    count = sum(entry.is_to_be_subtracted for entry in planned.match.region_file.entries)
+    is_ramp = planned.match.suffix in ("uncal", "jump", "ramp")
+    return f"  {count} to be subtracted if the fit allows" if count and is_ramp else ""
 
 
 def _read_present(folder: Path, target: str) -> dict[str, Record]:

@@ -21,6 +21,9 @@ from showermask.pipeline.detector1 import Detector1ShowersPipeline, completed_st
 from showermask.pipeline.provenance import STEP_NAME, Provenance
 from showermask.pipeline.rateints import rate_beside, rate_from_rateints
 from showermask.pipeline.step import ManualShowerMaskStep
+from showermask.pipeline.subtract import SubtractShowersStep
+from showermask.pipeline.subtraction_record import STEP_NAME as SUBTRACTION
+from showermask.regionfile.reader import read_regions
 
 __all__ = ["Masked", "check_step_parameters", "make_products"]
 
@@ -53,16 +56,17 @@ _INDISPENSABLE = ("ramp_fit", STEP_NAME)
 
 def check_step_parameters(step_parameters: StepParameters, target: str) -> MaskParameters:
     """Refuse parameters that no step has, and return those of the mask."""
-    others = sorted(set(step_parameters.steps) - {STEP_NAME})
+    others = sorted(set(step_parameters.steps) - {STEP_NAME, SUBTRACTION})
     if target == "masked" and others:
         raise OutputError(
-            f"--steps.{others[0]}: masking runs no step but {STEP_NAME}; add --to rate"
+            f"--steps.{others[0]}: masking runs no step but {SUBTRACTION} and {STEP_NAME}; "
+            "add --to rate"
         )
-    if "region_file" in step_parameters.steps.get(STEP_NAME, {}):
-        raise OutputError(
-            f"--steps.{STEP_NAME}.region_file: the region files are those of the batch; "
-            "leave it out"
-        )
+    for name in (STEP_NAME, SUBTRACTION):
+        if "region_file" in step_parameters.steps.get(name, {}):
+            raise OutputError(
+                f"--steps.{name}.region_file: the region files are those of the batch; leave it out"
+            )
     where = f"{step_parameters.parameter_file}, " if step_parameters.parameter_file else ""
     try:
         step = (
@@ -118,8 +122,11 @@ def make_products(
         suffix=suffix,
         save_results=True,
     )
-    model = step.run(str(path))
+    subtraction = _subtracted(path, exposure, region_path, step_parameters)
+    model = step.run(str(path) if subtraction is None else subtraction[0])
     try:
+        if subtraction is not None:
+            subtraction[1].save_models(folder)
         if target == "rate" and suffix == "rateints":
             rate = rate_from_rateints(model, rate=rate_beside(path))
             rate.save(str(folder / f"{exposure.root}_rate.fits"))
@@ -127,6 +134,19 @@ def make_products(
     finally:
         model.close()
     return Masked(provenance=step.provenance, mask=step.mask)
+
+
+def _subtracted(
+    path: Path, exposure: Exposure, region_path: Path, step_parameters: StepParameters
+) -> tuple[Any, SubtractShowersStep] | None:
+    """Return a ramp without the showers that ask for it, and the step; None where none does."""
+    region_file = read_regions(region_path)
+    if not exposure.is_ramp or not any(e.is_to_be_subtracted for e in region_file.entries):
+        return None
+    given = _parsed(step_parameters.steps.get(SUBTRACTION, {}))
+    config, _ = SubtractShowersStep.build_config(None, region_file=str(region_path), **given)
+    step = SubtractShowersStep.from_config_section(config)
+    return step.run(str(path)), step
 
 
 def _fit(
@@ -141,7 +161,8 @@ def _fit(
     steps: dict[str, dict[str, Any]] = {
         name: {"skip": True} for name in _steps_behind(path, suffix)
     }
-    steps[STEP_NAME] = {"region_file": str(region_path)}
+    for name in (SUBTRACTION, STEP_NAME):
+        steps[name] = {"region_file": str(region_path)}
     pipeline = _pipeline(
         step_parameters, str(path), steps, output_dir=str(folder), save_results=True
     )

@@ -6,16 +6,19 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from showermask.exceptions import RegionFileError
+from showermask.exposure.images import ImageReader
 from showermask.exposure.product import Exposure, describe_file
+from showermask.glow.verdicts import judge_showers
 from showermask.masking.cost import has_rate_left, time_lost
 from showermask.masking.footprint import Footprint
 from showermask.masking.mask import Mask
 from showermask.masking.refusals import check_flag_names, file_remarks, more_problems
+from showermask.messages import counted
 from showermask.regionfile.content import SECTIONS, RegionFile
 from showermask.regionfile.entry import Entry, Status
 from showermask.regionfile.reader import InvalidRegionFileError, read_regions
 
-__all__ = ["check_region_file", "describe_mask", "describe_regions"]
+__all__ = ["check_region_file", "describe_mask", "describe_regions", "describe_subtraction"]
 
 
 def check_region_file(path: Path, exposure_path: Path | None) -> Iterator[str]:
@@ -29,7 +32,7 @@ def check_region_file(path: Path, exposure_path: Path | None) -> Iterator[str]:
         region_file = read_regions(path)
     except InvalidRegionFileError as error:
         raise RegionFileError(*error.problems, *more_problems(error, exposure)) from error
-    if exposure is None:
+    if exposure is None or exposure_path is None:
         check_flag_names(region_file)
         yield from describe_regions(region_file)
         return
@@ -37,6 +40,7 @@ def check_region_file(path: Path, exposure_path: Path | None) -> Iterator[str]:
     check_flag_names(region_file)
     yield from describe_regions(region_file)
     yield from describe_mask(mask)
+    yield from describe_subtraction(mask, exposure_path)
 
 
 def describe_regions(region_file: RegionFile) -> Iterator[str]:
@@ -70,6 +74,27 @@ def describe_mask(mask: Mask) -> Iterator[str]:
         f"at most {coverage.fraction:.2%} of a frame, "
         f"{mask.cost.samples:.3%} of all {exposure.product.samples}"
     )
+
+
+def describe_subtraction(mask: Mask, exposure_path: Path) -> Iterator[str]:
+    """Yield what `subtract_showers` would take out of a ramp, and what it would leave to the mask.
+
+    The table of the mask is what is masked without that step.
+    """
+    asked = [entry for entry in mask.region_file.entries if entry.is_to_be_subtracted]
+    if not asked:
+        return
+    yield ""
+    if not mask.exposure.is_ramp or mask.exposure.is_raw:
+        yield (
+            f"{counted(len(asked), 'entry asks', 'entries ask')} for subtraction, which takes a "
+            "ramp after the jump step; masked here"
+        )
+        return
+    yield "with subtract_showers:"
+    with ImageReader(exposure_path) as images:
+        for verdict in judge_showers(mask.region_file, images, mask.exposure):
+            yield f"  {verdict.describe()}"
 
 
 def _heading(kind: type[Entry]) -> str:

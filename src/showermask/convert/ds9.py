@@ -181,6 +181,7 @@ _TAGS: dict[str, Callable[[list[str]], Any]] = {
     "flags": lambda values: values or None,
     "source": " ".join,
     "score": _number,
+    "action": " ".join,
     "probability": _number,
     "kind": " ".join,
     "comment": " ".join,

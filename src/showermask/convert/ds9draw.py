@@ -22,7 +22,7 @@ __all__ = ["write_ds9"]
 _COLOURS = {"accepted": "green", "candidate": "yellow", "rejected": "red"}
 _TAGGED = (
     "integration", "group", "last_group", "status", "flags", "source", "score",
-    "probability", "kind", "comment",
+    "action", "probability", "kind", "comment",
 )  # fmt: skip
 _DECIMALS = 6
 

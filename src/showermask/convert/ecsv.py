@@ -34,10 +34,11 @@ _COLUMNS: dict[str, tuple[type, units.UnitBase | None]] = {
     "comment": (str, None),
     "source": (str, None),
     "score": (float, None),
+    "action": (str, None),
     "probability": (float, None),
     "kind": (str, None),
 }
-_TEXTS = {"comment", "source", "kind"}
+_TEXTS = {"comment", "source", "action", "kind"}
 
 
 def write_table(region_file: RegionFile) -> str:

@@ -7,16 +7,19 @@ import re
 from pathlib import Path
 
 __all__ = [
+    "MODELS_SUFFIX",
     "PRODUCT_SUFFIX",
     "PRODUCT_SUFFIXES",
+    "SUBTRACTED_SUFFIX",
     "product_root",
     "product_stem",
     "product_suffix",
 ]
 
-#: Suffix of the files that the step writes.
-PRODUCT_SUFFIX = "showermask"
-
+#: Suffix of the files that the mask step writes, and of those that the subtraction writes.
+PRODUCT_SUFFIX, SUBTRACTED_SUFFIX = "showermask", "showersubtract"
+#: Suffix of the file with the models of the showers that were taken out of an exposure.
+MODELS_SUFFIX = "showermodel"
 
 #: Suffixes of the files that people review and mask, the one that shows most first.
 PRODUCT_SUFFIXES = ("jump", "ramp", "uncal", "rateints", "rate")
@@ -25,7 +28,7 @@ _DMS_ROOT = re.compile(r"jw\d{11}_[0-9a-z]{5}_\d{5}(?:-seg\d{3})?_[0-9a-z]+")
 _COMPRESSED = re.compile(r"\.fits\.(?:gz|bz2)$", re.IGNORECASE)
 _SUFFIX = re.compile(
     r"(?:_(?:uncal|ramp|jump|rate|rateints|cal|calints|crf|crfints|bsub|bsubints"
-    rf"|{PRODUCT_SUFFIX}))+$"
+    rf"|{PRODUCT_SUFFIX}|{SUBTRACTED_SUFFIX}|{MODELS_SUFFIX}))+$"
 )
 
 

@@ -28,6 +28,8 @@ __all__ = [
 #: Decay times in units of the time between values; a slower glow can't be told from a rate.
 _DECAYS = (0.7, 1.5, 3.0, 6.0, 12.0, 25.0, 50.0)
 _TYPICAL = 6.0
+#: Times, in the same units, for which a glow rises.
+_RISES = (1.5, 3.0, 6.0)
 #: The ring begins so far outside the entry, and is so wide: pixels, and parts of its mean radius.
 _GAP, _LEAST_WIDTH, _WIDTH = 2.0, 6.0, 0.8
 #: Samples that are read at most, and rows that are read at a time where these are too many.
@@ -265,7 +267,7 @@ def _correlation(residuals: NDArray[np.float32]) -> float:
     return float(np.clip(product / square + 1 / len(residuals), -0.49, 0.0))
 
 
-def fit_glow(curve: LightCurve, onset: int) -> GlowFit:
+def fit_glow(curve: LightCurve, onset: int, *, is_rising: bool = False) -> GlowFit:
     """Fit a glow of a given onset to a light curve.
 
     Parameters
@@ -274,6 +276,8 @@ def fit_glow(curve: LightCurve, onset: int) -> GlowFit:
         The light curve.
     onset : int
         First difference with light; -1 if it glows from before the first one on.
+    is_rising : bool, optional
+        Whether the glow may rise before it fades.
 
     Returns
     -------
@@ -282,6 +286,8 @@ def fit_glow(curve: LightCurve, onset: int) -> GlowFit:
     """
     ndiff, known = len(curve.values), curve.known
     templates = _templates(ndiff, onset)
+    if is_rising:
+        templates = np.hstack([templates, _rising_templates(ndiff, onset)])
     typical = _exponential(ndiff, onset, _TYPICAL)
     count = np.count_nonzero(known)
     if not count:
@@ -352,6 +358,14 @@ def _templates(ndiff: int, onset: int) -> NDArray[np.float64]:
         columns += [_exponential(ndiff, onset + 1, decay) for decay in _DECAYS]
         columns.append(np.arange(ndiff) == onset)
     return np.column_stack(columns)
+
+
+@lru_cache(maxsize=1024)
+def _rising_templates(ndiff: int, onset: int) -> NDArray[np.float64]:
+    """Return glows that rise for one decay time, and fade, as columns."""
+    since = np.maximum(np.arange(ndiff) - max(onset, -1), 0)
+    columns = [since * np.exp(-since / decay) for decay in _RISES]
+    return np.column_stack([column / max(column.max(), 1e-12) for column in columns])
 
 
 def _exponential(ndiff: int, onset: int, decay: float) -> NDArray[np.float64]:

@@ -6,7 +6,7 @@ the same plan, so that none of them takes what another one refuses.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -70,6 +70,7 @@ class Mask:
         *,
         default_flags: Sequence[str] = DEFAULT_FLAGS,
         max_masked_fraction: float = MAX_MASKED_FRACTION,
+        subtracted: Collection[str] = (),
     ) -> Mask:
         """Plan the mask of a region file in the plane of an exposure.
 
@@ -83,6 +84,9 @@ class Mask:
             Names of the flags of entries that name none.
         max_masked_fraction : float, optional
             Largest part of an image that may be masked, 0 to 1.
+        subtracted : collection of str, optional
+            Fingerprints of entries whose light was taken out of the exposure: they are not masked
+            if they ask for that.
 
         Returns
         -------
@@ -103,7 +107,8 @@ class Mask:
         for entry in region_file.entries:
             values = Values.of(entry, region_file.key_of(entry))
             is_here = add_refusals(refusals, values, exposure)
-            if is_here and entry.is_accepted:
+            is_gone = entry.is_to_be_subtracted and entry.fingerprint in subtracted
+            if is_here and entry.is_accepted and not is_gone:
                 chosen.append(entry)
         bits = refusals.bits_of(chosen, region_file, exposure, default_flags)
         footprints = find_footprints(chosen, exposure.shape, bits)

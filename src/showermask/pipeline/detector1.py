@@ -1,8 +1,9 @@
-"""calwebb_detector1 with the shower mask as a step of its own."""
+"""calwebb_detector1 with showers subtracted or masked, in steps of their own."""
 
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -14,8 +15,12 @@ from showermask.exposure.product import describe_model
 from showermask.masking.footprint import find_footprints
 from showermask.masking.mask import Mask
 from showermask.pipeline.provenance import STEP_NAME, Provenance
+from showermask.pipeline.rate_variance import add_rate_variance
 from showermask.pipeline.saving import AtomicSave
 from showermask.pipeline.step import ManualShowerMaskStep
+from showermask.pipeline.subtract import SubtractShowersStep
+from showermask.pipeline.subtraction_record import STEP_NAME as SUBTRACTION
+from showermask.pipeline.subtraction_record import SubtractionRecord
 
 __all__ = ["Detector1ShowersPipeline", "completed_steps"]
 
@@ -24,7 +29,7 @@ _JumpStep: Any = Detector1Pipeline.step_defs["jump"]
 
 
 class _JumpThenShowersStep(_JumpStep):
-    """The stock jump step, followed by the shower mask of the pipeline."""
+    """The stock jump step, followed by subtraction and mask of the pipeline."""
 
     @classmethod
     def get_config_reftype(cls) -> str:
@@ -32,12 +37,16 @@ class _JumpThenShowersStep(_JumpStep):
         return str(_JumpStep.get_config_reftype())
 
     def run(self, *args: Any) -> Any:
-        """Detect jumps, save them if asked to, then mask showers."""
-        return getattr(self.parent, STEP_NAME).run(super().run(*args))
+        """Detect jumps, save them if asked to, then take out showers, then mask the others."""
+        subtracted = getattr(self.parent, SUBTRACTION).run(super().run(*args))
+        return getattr(self.parent, STEP_NAME).run(subtracted)
 
 
 class Detector1ShowersPipeline(AtomicSave, Detector1Pipeline):
-    """Apply all calibration steps to raw ramps, with reviewed showers masked right after ``jump``.
+    """Apply all calibration steps to raw ramps, with reviewed showers gone right after ``jump``.
+
+    ``subtract_showers`` takes out the light of those that ask for it, ``manual_shower_mask`` masks
+    the others.
 
     In everything else this is the `~jwst.pipeline.Detector1Pipeline` that is installed: its steps,
     their order, its parameters and those that CRDS has for it. The rate and rateints carry the
@@ -49,6 +58,7 @@ class Detector1ShowersPipeline(AtomicSave, Detector1Pipeline):
     step_defs: ClassVar = {
         **Detector1Pipeline.step_defs,
         "jump": _JumpThenShowersStep,
+        SUBTRACTION: SubtractShowersStep,
         STEP_NAME: ManualShowerMaskStep,
     }
 
@@ -74,6 +84,9 @@ class Detector1ShowersPipeline(AtomicSave, Detector1Pipeline):
         """
         step = getattr(self, STEP_NAME)
         step.provenance, step.mask = None, None
+        subtraction = getattr(self, SUBTRACTION)
+        subtraction.record, subtraction.models = None, None
+        subtraction.is_variance_added_later = True
         self._done_before = completed_steps(step_input)
         result = super().process(step_input)
         self._finish(result)
@@ -82,7 +95,10 @@ class Detector1ShowersPipeline(AtomicSave, Detector1Pipeline):
     def save_model(self, model: Any, *args: Any, **kwargs: Any) -> Any:
         """Save a product of the pipeline, with the provenance of the mask."""
         self._finish(model)
-        return super().save_model(model, *args, **kwargs)
+        path = super().save_model(model, *args, **kwargs)
+        if path is not None:
+            getattr(self, SUBTRACTION).save_models(Path(path).parent)
+        return path
 
     def _finish(self, model: Any) -> None:
         """Write into a product what ``ramp_fit``, which makes new models, can't hand on."""
@@ -93,6 +109,16 @@ class Detector1ShowersPipeline(AtomicSave, Detector1Pipeline):
         step = getattr(self, STEP_NAME)
         (step.provenance or Provenance(status="SKIPPED")).stamp(model)
         flag_missing_rates(model, step.mask)
+        self._finish_subtraction(model)
+
+    def _finish_subtraction(self, model: Any) -> None:
+        """Write the record of the subtraction, and add its noise to the variances, once."""
+        step = getattr(self, SUBTRACTION)
+        is_new = SubtractionRecord.of_model(model) is None
+        (step.record or SubtractionRecord(status="SKIPPED")).stamp(model)
+        if is_new and step.models is not None:
+            group_time = describe_model(model).group_time or 1.0
+            add_rate_variance(model, step.models, step.used_groups, group_time)
 
 
 def completed_steps(step_input: Any) -> tuple[str, ...]:

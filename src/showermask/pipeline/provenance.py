@@ -6,7 +6,6 @@ datamodel, so ASDF products carry them too.
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -14,7 +13,8 @@ from typing import Any
 from showermask import __version__
 from showermask.masking.cost import pixels_text
 from showermask.masking.mask import Mask
-from showermask.messages import counted, joined, printable
+from showermask.messages import counted, joined
+from showermask.pipeline.headers import add_history, ascii_text, primary_cards, set_keywords
 from showermask.regionfile.content import SECTIONS, counts_text
 
 __all__ = ["KEYWORDS", "STEP_NAME", "Provenance"]
@@ -34,8 +34,6 @@ KEYWORDS = {
     "SHWMNFPX": "Number of masked pixels of the frame",
     _LONE_GROUPS: "Number of lone groups flagged with the mask",
 }
-
-_HISTORY_WIDTH = 72
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +73,7 @@ class Provenance:
         """Return the record that a model carries, None when nothing was masked in it."""
         if not _is_masked(model):
             return None
-        found = {card[0]: card[1] for card in _primary_cards(model)}
+        found = {card[0]: card[1] for card in primary_cards(model)}
         return cls(
             status="COMPLETE",
             region_file=found.get("SHWMFILE"),
@@ -94,16 +92,16 @@ class Provenance:
         if not any(self.counts.values()) and _is_masked(model):
             return
         setattr(model.meta.cal_step, STEP_NAME, self.status)
-        _set_keywords(model, self._keywords())
+        set_keywords(model, self._keywords(), KEYWORDS)
         if self.status == "COMPLETE":
-            _add_history(model, self._history())
+            add_history(model, self._history())
 
     def is_of_same_mask(self, model: Any) -> bool:
         """Tell whether a model carries the record of the same mask, whatever lone groups it had.
 
         Lone groups are flagged once; a second run of the same mask finds none.
         """
-        present = {card[0]: card[1] for card in _primary_cards(model)}
+        present = {card[0]: card[1] for card in primary_cards(model)}
         wanted = self._keywords()
         return all(present.get(name) == wanted[name] for name in wanted if name != _LONE_GROUPS)
 
@@ -119,7 +117,7 @@ class Provenance:
             return {"S_SHWMSK": self.status}
         return {
             "S_SHWMSK": self.status,
-            "SHWMFILE": _ascii(self.region_file or ""),
+            "SHWMFILE": ascii_text(self.region_file or ""),
             "SHWMHASH": (self.sha256 or "")[:16],
             **{
                 kind.KEYWORD: self.counts.get(name, 0)
@@ -136,39 +134,11 @@ class Provenance:
             pixels_text(self.pixels, self.integration_pixels),
             counted(self.lone_groups, "lone group") if self.lone_groups else "",
         )
-        return _ascii(
+        return ascii_text(
             f"showermask {__version__}: masked {counts_text(self.counts)} ({extent}) "
             f"from {self.region_file} (sha256 {(self.sha256 or '')[:16]})"
         )
 
 
-def _primary_cards(model: Any) -> list[list[Any]]:
-    header = model.instance.get("extra_fits", {}).get("PRIMARY", {}).get("header", [])
-    return [list(card) for card in header]
-
-
 def _is_masked(model: Any) -> bool:
-    return ["S_SHWMSK", "COMPLETE"] in [card[:2] for card in _primary_cards(model)]
-
-
-def _set_keywords(model: Any, keywords: dict[str, str | int]) -> None:
-    others = [card for card in _primary_cards(model) if card[0] not in KEYWORDS]
-    ours = [[name, value, KEYWORDS[name]] for name, value in keywords.items()]
-    primary = model.instance.setdefault("extra_fits", {}).setdefault("PRIMARY", {})
-    primary["header"] = [*others, *ours]
-
-
-def _add_history(model: Any, text: str) -> None:
-    """Append to HISTORY unless it is there; FITS cuts entries at 72 characters, so do we."""
-    # Into the tree itself: add_history_entry misses it in a model made from one of another class,
-    # as the ramp of a pipeline is.
-    history = model.instance.setdefault("history", {})
-    entries = history if isinstance(history, list) else history.setdefault("entries", [])
-    lines = textwrap.wrap(text, _HISTORY_WIDTH, break_long_words=True)
-    if not {entry["description"] for entry in entries}.issuperset(lines):
-        entries.extend({"description": line} for line in lines)
-
-
-def _ascii(text: str) -> str:
-    """Return ``text`` as a FITS header can hold it."""
-    return printable(text).encode("ascii", "backslashreplace").decode("ascii")
+    return ["S_SHWMSK", "COMPLETE"] in [card[:2] for card in primary_cards(model)]

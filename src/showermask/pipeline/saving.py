@@ -9,7 +9,7 @@ from typing import Any
 from jwst.stpipe import Step
 
 from showermask.exceptions import OutputError
-from showermask.exposure.names import PRODUCT_SUFFIX
+from showermask.exposure.names import PRODUCT_SUFFIX, SUBTRACTED_SUFFIX
 from showermask.files import atomic_write
 from showermask.messages import log
 
@@ -57,7 +57,9 @@ class AtomicSave(Step):
 
     def remove_suffix(self, name: str) -> tuple[str, str]:
         """Remove a known suffix from a name, ours and jwst's."""
-        root, separator = super().remove_suffix(name.removesuffix(f"_{PRODUCT_SUFFIX}"))
+        for ours in (PRODUCT_SUFFIX, SUBTRACTED_SUFFIX):
+            name = name.removesuffix(f"_{ours}")
+        root, separator = super().remove_suffix(name)
         return root, separator
 
     def set_primary_input(self, obj: Any, exclusive: bool = True) -> None:  # noqa: FBT001, FBT002  # stpipe's signature

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import logging
 import os
-from pathlib import Path
 from typing import Any
 
 from showermask.exposure.dq import dq_plane
@@ -13,8 +11,9 @@ from showermask.exposure.product import Exposure, check_not_truncated, describe_
 from showermask.masking.mask import Mask
 from showermask.messages import counted, log
 from showermask.pipeline.provenance import STEP_NAME, Provenance
+from showermask.pipeline.region_input import find_region_file
 from showermask.pipeline.saving import AtomicSave
-from showermask.regionfile.lookup import REGION_SUFFIX, RegionLookup
+from showermask.pipeline.subtraction_record import SubtractionRecord
 
 __all__ = ["ManualShowerMaskStep"]
 
@@ -118,14 +117,16 @@ class ManualShowerMaskStep(AtomicSave):
         exposure.check_not_raw()
         self.mask = None
         self.was_up_to_date = False
-        path = self._find_region_file(exposure)
+        path = find_region_file(self, exposure, "masked")
         if path is None:
             self.provenance = Provenance.of_model(model) or Provenance(status="SKIPPED")
             self.provenance.stamp(model)
             return
+        before = SubtractionRecord.of_model(model)
         mask = Mask.read(
             path,
             exposure,
+            subtracted=before.fingerprints if before is not None else (),
             default_flags=self.flags or (),
             max_masked_fraction=self.max_masked_fraction,
         )
@@ -149,26 +150,6 @@ class ManualShowerMaskStep(AtomicSave):
         )
         for remark in mask.remarks():
             log.warning("%s", remark)
-
-    def _find_region_file(self, exposure: Exposure) -> Path | None:
-        """Return the region file of an exposure, None where there is none."""
-        lookup = RegionLookup(self.region_file)
-        beside = Path(self.input_dir)
-        found = lookup.find(exposure.root, beside)
-        for other in found[1:]:
-            log.warning("%s: not used, %s comes first", other, found[0])
-        if found:
-            return found[0]
-        # On its own the step was run for a mask; in a pipeline most exposures have no shower.
-        log.log(
-            logging.WARNING if self.parent is None else logging.INFO,
-            "%s: no region file %s%s.yaml, .yml or .asdf in %s; nothing masked",
-            exposure.name,
-            exposure.name,
-            REGION_SUFFIX,
-            " or ".join(str(folder.absolute()) for folder in lookup.searched(beside)),
-        )
-        return None
 
 
 def _recorded_as_skipped(result: Any) -> Any:

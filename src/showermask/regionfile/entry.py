@@ -8,6 +8,8 @@ an invalid value is checked for all else in the same pass.
 from __future__ import annotations
 
 import copy
+import hashlib
+import json
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
@@ -23,10 +25,15 @@ from showermask.exceptions import EntryError
 from showermask.exposure.product import Exposure
 from showermask.regionfile.schema import entry_problems
 
-__all__ = ["Box", "Entry", "Status", "box_within", "grow_box", "plain_list"]
+__all__ = ["Action", "Box", "Entry", "Status", "box_within", "grow_box", "plain_list"]
 
 #: Whole numbers from here on are none that an entry can have.
 _HUGE = 2.0**63
+
+#: What is said about an entry, not where and when it is.
+_ABOUT = frozenset(
+    ("status", "flags", "comment", "source", "score", "action", "probability", "kind", "last_group")
+)
 
 #: Rows and columns of an image.
 Box = tuple[slice, slice]
@@ -38,6 +45,17 @@ class Status(StrEnum):
     ACCEPTED = "accepted"
     CANDIDATE = "candidate"
     REJECTED = "rejected"
+
+
+class Action(StrEnum):
+    """The treatment of an accepted entry."""
+
+    #: Flag its pixels.
+    MASK = "mask"
+    #: Take its light out of a ramp where the fit passes the rule, and flag its pixels where not.
+    SUBTRACT = "subtract"
+    #: Likewise, as the machine thinks best.
+    AUTO = "auto"
 
 
 class Entry(ABC):
@@ -54,6 +72,7 @@ class Entry(ABC):
         group: int | None
         last_group: int | None
         status: Status
+        action: Action
         flags: tuple[str, ...] | None
         comment: str | None
         source: str | None
@@ -117,7 +136,16 @@ class Entry(ABC):
         values = _listed(self.values())
         if self.is_accepted:
             del values["status"]
+        if values.get("action") == Action.MASK:
+            del values["action"]
         return values
+
+    @property
+    def fingerprint(self) -> str:
+        """Eight digits that tell the light of the entry from that of others: places and times."""
+        said = {k: v for k, v in _listed(self.values()).items() if k not in _ABOUT}
+        text = f"{self.SECTION} {json.dumps(said, sort_keys=True)}"
+        return hashlib.sha256(text.encode()).hexdigest()[:8]
 
     def with_status(self, status: Status) -> Self:
         """Return the entry with another status."""
@@ -128,6 +156,11 @@ class Entry(ABC):
     def moved(self, dx: float, dy: float) -> Self:
         """Return the entry as it is elsewhere, so many pixels away."""
         raise NotImplementedError
+
+    @property
+    def is_to_be_subtracted(self) -> bool:
+        """Whether the light of the entry is to be taken out of a ramp, if it can be."""
+        return self.is_accepted and getattr(self, "action", Action.MASK) is not Action.MASK
 
     @property
     def is_accepted(self) -> bool:
@@ -165,6 +198,21 @@ class Entry(ABC):
         inside : `numpy.ndarray`
             ``(rows, columns)`` bool: the pixels of the box.
         """
+
+    def radius(self, rows: slice, columns: slice) -> NDArray[np.float64]:
+        """Return how far the pixels of a box are from the middle of the entry.
+
+        Parameters
+        ----------
+        rows, columns : slice
+            The box; it may reach beyond the image.
+
+        Returns
+        -------
+        `numpy.ndarray`
+            ``(rows, columns)``: 0 in the middle, 1 on the edge of the entry, more outside.
+        """
+        raise NotImplementedError
 
     def outline(self) -> NDArray[np.float64] | None:
         """Return the corners of a closed line around the entry, where it has one.
@@ -269,4 +317,4 @@ def _listed(values: Mapping[str, Any]) -> dict[str, Any]:
 def _list(value: Any) -> Any:
     if isinstance(value, tuple):
         return list(map(_list, value))
-    return str(value) if isinstance(value, Status) else value
+    return str(value) if isinstance(value, StrEnum) else value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -10,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from showermask.exceptions import PolygonError
-from showermask.regionfile.entry import Box, Entry, Status
+from showermask.regionfile.entry import Action, Box, Entry, Status
 
 __all__ = ["Polygon"]
 
@@ -43,6 +44,9 @@ class Polygon(Entry):
         Where the polygon comes from: ``manual``, ``ds9`` …
     score : float, optional
         Signal-to-noise ratio, from ``propose``.
+    action : Action or str, optional
+        Whether its pixels are flagged (``mask``, the default), or its light is taken out of a ramp
+        where that can be done well (``subtract``, ``auto``).
     probability : float, optional
         Probability of being a shower, 0 to 1, from ``propose``.
     kind : str, optional
@@ -68,11 +72,13 @@ class Polygon(Entry):
     comment: str | None = None
     source: str | None = None
     score: float | None = None
+    action: Action = Action.MASK
     probability: float | None = None
     kind: str | None = None
 
     def _normalise(self) -> None:
         super()._normalise()
+        object.__setattr__(self, "action", Action(self.action or Action.MASK))
         vertices = tuple((float(x), float(y)) for x, y in self.vertices)
         object.__setattr__(self, "vertices", vertices)
         for name in ("score", "probability"):
@@ -95,6 +101,19 @@ class Polygon(Entry):
             for a, b, size in zip(low, high, (nx, ny), strict=True)
         )
         return (rows, columns), _inside(corners, rows, columns)
+
+    def radius(self, rows: slice, columns: slice) -> NDArray[np.float64]:
+        """Return how far pixels are inside or outside of the edge, which is 1.
+
+        The unit is the radius of a circle of the same area.
+        """
+        corners = self.outline()
+        sign = np.where(_inside(corners, rows, columns), -1.0, 1.0)
+        size = math.sqrt(max(self.area, 1.0) / math.pi)
+        far: NDArray[np.float64] = np.maximum(
+            1 + sign * _distance(corners, rows, columns) / size, 0.0
+        )
+        return far
 
     @property
     def centre(self) -> tuple[float, float]:
@@ -241,3 +260,18 @@ def _folds_back(corners: NDArray[np.float64], i: int, j: int) -> bool:
     corner = corners[second]
     before, after = corners[first] - corner, corners[(second + 1) % len(corners)] - corner
     return bool(_cross(before, after) == 0 and np.dot(before, after) > 0)
+
+
+def _distance(corners: NDArray[np.float64], rows: slice, columns: slice) -> NDArray[np.float64]:
+    """Return the distance of the pixels of a box from a closed line, in pixels."""
+    y = np.arange(rows.start, rows.stop, dtype=np.float64)[:, np.newaxis]
+    x = np.arange(columns.start, columns.stop, dtype=np.float64)
+    nearest = np.full((len(y), len(x)), np.inf)
+    for (x0, y0), (x1, y1) in zip(corners, np.roll(corners, -1, axis=0), strict=True):
+        dx, dy = x1 - x0, y1 - y0
+        length = dx * dx + dy * dy
+        along = np.clip(((x - x0) * dx + (y - y0) * dy) / length, 0, 1) if length > 0 else 0.0
+        away = (x - x0 - along * dx) ** 2 + (y - y0 - along * dy) ** 2
+        np.minimum(nearest, away, out=nearest)
+    distance: NDArray[np.float64] = np.sqrt(nearest)
+    return distance

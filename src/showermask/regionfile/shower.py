@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from showermask.exceptions import ShowerError
 from showermask.regionfile.ellipse import Ellipse
-from showermask.regionfile.entry import Box, Entry, Status
+from showermask.regionfile.entry import Action, Box, Entry, Status
 
 __all__ = ["CORRECTED", "PROPOSED", "Shower"]
 
@@ -49,6 +49,9 @@ class Shower(Entry):
         Where the shower comes from: ``manual``, ``propose``, ``ds9`` …
     score : float, optional
         Signal-to-noise ratio, from ``propose``.
+    action : Action or str, optional
+        Whether its pixels are flagged (``mask``, the default), or its light is taken out of a ramp
+        where that can be done well (``subtract``, ``auto``).
     probability : float, optional
         Probability of being a shower, 0 to 1, from ``propose``.
     kind : str, optional
@@ -80,11 +83,13 @@ class Shower(Entry):
     comment: str | None = None
     source: str | None = None
     score: float | None = None
+    action: Action = Action.MASK
     probability: float | None = None
     kind: str | None = None
 
     def _normalise(self) -> None:
         super()._normalise()
+        object.__setattr__(self, "action", Action(self.action or Action.MASK))
         for name in ("x", "y", "a", "b", "theta", "score", "probability"):
             value = getattr(self, name)
             object.__setattr__(self, name, None if value is None else float(value))
@@ -123,6 +128,11 @@ class Shower(Entry):
         """
         box = self.ellipse.box(image_shape)
         return box, self.ellipse.inside(*box)
+
+    def radius(self, rows: slice, columns: slice) -> NDArray[np.float64]:
+        """Return how far pixels are from the centre, in units of the ellipse."""
+        y = np.arange(rows.start, rows.stop, dtype=np.float64)[:, np.newaxis]
+        return self.ellipse.radius(np.arange(columns.start, columns.stop, dtype=np.float64), y)
 
     @property
     def centre(self) -> tuple[float, float]:

@@ -117,6 +117,7 @@ def _api_routes(api: Api, views: Views, token: str) -> list[Route]:
         ("POST", f"{one}/part", views.part),
         ("POST", f"{one}/curve", views.curve),
         ("POST", f"{one}/fit", views.fit),
+        ("POST", f"{one}/subtraction", views.subtraction),
         ("POST", f"{one}/witnesses", views.witnesses),
         ("POST", f"{one}/witness", views.witness),
         ("POST", f"{one}/change", api.change),

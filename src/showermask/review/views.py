@@ -24,6 +24,7 @@ from showermask.regionfile.shower import Shower
 from showermask.review.encoding import encode_image, packed_response
 from showermask.review.exposures import Review, entry_of
 from showermask.review.session import ReviewSession
+from showermask.review.subtraction import Subtraction, Subtractions
 from showermask.review.witnesses import Witnesses
 
 __all__ = ["Views"]
@@ -50,7 +51,10 @@ class Views:
             "mean": _mean,
             "before": _rate_before,
             "after": _rate_after,
+            "subtracted": self._rate_subtracted,
+            "residual": self._residual,
         }
+        self._subtractions = Subtractions()
 
     def image(self, body: Mapping[str, Any], number: int) -> Response:
         """Return an image of some kind, packed."""
@@ -106,6 +110,14 @@ class Views:
                 "others": others,
             }
         )
+
+    def subtraction(self, body: Mapping[str, Any], number: int) -> Response:
+        """Return the verdict on taking the light of an entry out, and its light curve in DN/s."""
+        request = self._request(body, number)
+        found = self._subtraction(request)
+        group_time = request.reader.exposure.group_time or 1.0
+        curve = found.light_curve(self._evidence(request)) / group_time
+        return JSONResponse({**found.verdict(), "light": _listed(curve)})
 
     def fit(self, body: Mapping[str, Any], number: int) -> Response:
         """Return values of an entry that fit its evidence better, and a sentence about them."""
@@ -168,6 +180,30 @@ class Views:
             while len(self._kept) > _KEPT:
                 self._kept.popitem(last=False)
         return evidence
+
+    def _subtraction(self, request: _Request) -> Subtraction:
+        entry = request.need_entry
+        others = [
+            other
+            for other in request.session.accepted
+            if other.is_to_be_subtracted and other.fingerprint != entry.fingerprint
+        ]
+        return self._subtractions.of(request.number, request.reader, entry, others)
+
+    def _rate_subtracted(self, request: _Request) -> NDArray[np.float32]:
+        """Return the rate of the integration in DN/s without the light of the entry."""
+        rate = _rate(request, None)
+        return rate - self._subtraction(request).rate(rate.shape)
+
+    def _residual(self, request: _Request) -> NDArray[np.float32]:
+        """Return the evidence image of the ramp without the light of the entry."""
+        evidence = self._evidence(request)
+        left = Evidence.of_entry(
+            self._subtraction(request).images(),
+            request.need_entry,
+            course=None if evidence.fit is None else evidence.fit.shape,
+        )
+        return left.image(smoothing=_smoothing(request))
 
     def _say_smoothing(self, answer: Response, request: _Request) -> None:
         """Add the smoothing of an evidence image to the answer that holds it."""

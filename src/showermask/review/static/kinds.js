@@ -67,6 +67,24 @@ export const KINDS = [
     unit: () => "DN/s",
     describe: (_, info) => (info.isRamp ? "rate (mean of differences), masked" : `${info.product}, masked`),
   },
+  {
+    name: "subtracted",
+    key: "7",
+    title: "rate with the light of the entry taken out",
+    needs: "entry",
+    isOf: (info) => info.isRamp && !info.isRaw,
+    unit: () => "DN/s",
+    describe: () => "rate (mean of differences), light taken out",
+  },
+  {
+    name: "residual",
+    key: "8",
+    title: "evidence with the light of the entry taken out",
+    needs: "entry",
+    isOf: (info) => info.isRamp && !info.isRaw,
+    unit: () => "σ",
+    describe: () => "evidence, light taken out",
+  },
 ];
 
 export const kindOf = (name) => KINDS.find((kind) => kind.name === name) ?? KINDS[1];
@@ -82,7 +100,7 @@ function entryBody({ section, ...entry }) {
 // The request for an image that is no single difference.
 export function viewBody({ kind, integration, group, from, entry, smoothing }) {
   const body = { kind, ...(entry ? entryBody(entry) : {}) };
-  if (kind === "evidence") return { ...body, smoothing };
+  if (kind === "evidence" || kind === "residual") return { ...body, smoothing };
   if (kind === "pair") return { kind, integration, group, from };
   return { ...body, integration };
 }
@@ -92,6 +110,6 @@ export const entryRequest = entryBody;
 // A name for what is shown: the same for the same image.
 export function viewKey(view, revision) {
   if (view.kind === "difference") return `${view.integration}/${view.group}`;
-  const mask = view.kind === "after" ? ` ${revision}` : "";
+  const mask = ["after", "subtracted", "residual"].includes(view.kind) ? ` ${revision}` : "";
   return `${JSON.stringify(viewBody(view))}${mask}`;
 }

@@ -9,7 +9,7 @@ import { Viewing } from "./viewing.js";
 
 /**
  * @typedef {{id?: number|string, section: string, integration?: number, group?: number, last_group?: number,
- *   status?: string, comment?: string, score?: number, probability?: number, kind?: string, location?: string, x?: any, y?: any, a?: number,
+ *   status?: string, action?: string, comment?: string, score?: number, probability?: number, kind?: string, location?: string, x?: any, y?: any, a?: number,
  *   b?: number, theta?: number, mask?: string, vertices?: number[][]}} Entry
  */
 
@@ -267,6 +267,14 @@ export class Store extends Viewing {
     this.remember(edited);
     this.emit("entries");
     return this.change("edit", { id, values }).then((answer) => answer ?? this.attempt(() => this.refresh()));
+  }
+
+  // Mask the current entry, or take its light out of the ramp.
+  toggleAction() {
+    const { current } = this;
+    if (!current || current.section === "pixels") return undefined;
+    const isMask = (current.action ?? "mask") === "mask";
+    return this.edit({ action: isMask ? "subtract" : "mask" });
   }
 
   // Mask the pixel under the cursor, in all groups of all integrations.

@@ -124,7 +124,8 @@ export class Viewing extends EventTarget {
   // Kinds of image have stretches of their own, and the first group too.
   get kindOfImage() {
     const { kind } = this.view;
-    if (kind === "before" || kind === "after") return "rate";
+    if (["before", "after", "subtracted"].includes(kind)) return "rate";
+    if (kind === "residual") return "evidence";
     return kind === "difference" && this.info.isRamp && this.group === 0 ? "first" : kind;
   }
 

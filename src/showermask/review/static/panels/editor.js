@@ -34,6 +34,7 @@ export class Editor {
       reject: () => store.decide("rejected"),
       delete: () => store.remove(),
       copy: () => store.copyLast(),
+      subtract: () => store.toggleAction(),
     };
     for (const [id, action] of Object.entries(clicks)) $(id).addEventListener("click", action);
     $("comment").addEventListener("change", (event) => {
@@ -123,6 +124,8 @@ export class Editor {
     $("accept").disabled = store.selected === null || current?.status === "accepted";
     $("reject").disabled = store.selected === null || current?.status === "rejected";
     $("delete").disabled = !current;
+    $("subtract").disabled = !current || current.section === "pixels";
+    $("subtract").setAttribute("aria-pressed", String(Boolean(current) && (current.action ?? "mask") !== "mask"));
     $("copy").disabled = !store.state.showers.length;
     this.#hint();
   }
@@ -136,7 +139,8 @@ export class Editor {
     const probability = current.probability === undefined ? "" : `, P ${current.probability.toFixed(2)}`;
     const kind = current.kind ? `, perhaps a ${current.kind}` : "";
     const corners = current.vertices ? `, ${current.vertices.length} corners` : "";
-    return `${current.status}, integration ${current.integration}${corners}${score}${probability}${kind}`;
+    const action = (current.action ?? "mask") === "mask" ? "" : `, ${current.action}`;
+    return `${current.status}${action}, integration ${current.integration}${corners}${score}${probability}${kind}`;
   }
 
   #drawField({ name }) {

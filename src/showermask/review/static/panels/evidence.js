@@ -14,10 +14,15 @@ export class EvidencePanel {
     this.asked = ""; // the entry whose light curve is on show or on its way
     this.curve = null;
     this.kept = new Map();
+    this.verdicts = new Map(); // on subtraction, by what is fitted
     const fits = { "fit-group": "group", "fit-last": "last_group", "fit-ellipse": "ellipse" };
     for (const [id, what] of Object.entries(fits)) $(id).addEventListener("click", () => store.fit(what));
     store.on("entries", () => this.#ask());
-    store.on("exposure", () => this.kept.clear());
+    store.on("exposure", () => {
+      this.kept.clear();
+      this.verdicts.clear();
+    });
+    store.on("effects", () => this.#drawVerdict());
     new ResizeObserver(() => this.#draw()).observe($("curve"));
     $("curve").addEventListener("click", (event) => this.#onClick(event));
   }
@@ -52,7 +57,32 @@ export class EvidencePanel {
       );
       if (answer.curve) this.kept.set(key, answer.curve);
       if (key === this.asked) this.#take(answer.curve, answer.words);
+      if (key === this.asked && answer.curve?.axis === "group" && !info.isRaw) await this.#judge(key, request);
     }, DELAY);
+  }
+
+  // Ask what taking the light out would do: after the light curve, for it takes longer.
+  async #judge(key, request) {
+    const path = `exposures/${this.store.info.number}/subtraction`;
+    const verdict = await this.store.server.postJson(path, request).catch(() => null);
+    if (!verdict) return;
+    this.verdicts.set(key, verdict);
+    if (key === this.asked) this.#draw();
+  }
+
+  // The rule's word on it, and the costs of subtraction and mask side by side.
+  #drawVerdict() {
+    const { $, store } = this;
+    const verdict = this.verdicts.get(this.asked);
+    $("verdict").hidden = !verdict;
+    if (!verdict) return;
+    const { isSubtracted, doubt, snr, chiSquare, noise, left } = verdict;
+    const mask = store.current ? store.effectOf(store.current) : null;
+    const masked = mask ? `; mask: ${mask.noise ? `noise ×${mask.noise.toFixed(2)}` : "no rate left"}` : "";
+    const numbers = noise ? `noise ×${noise.toFixed(2)}, light left ≲ ${(100 * left).toFixed(0)} %` : "";
+    $("verdict").textContent = isSubtracted
+      ? `Subtract: S/N ${snr}, χ² ${chiSquare}, ${numbers}${masked}`
+      : `Subtract: no (${doubt})${masked}`;
   }
 
   #take(curve, words) {
@@ -65,6 +95,7 @@ export class EvidencePanel {
   #draw() {
     const { $, store, curve } = this;
     const svg = $("curve");
+    this.#drawVerdict();
     if (!curve || !svg.clientWidth) {
       svg.replaceChildren();
       return;
@@ -89,6 +120,13 @@ export class EvidencePanel {
     const clipped = (value) => (value === null ? null : Math.min(plot.y1, Math.max(plot.y0, value)));
     for (const other of others) plot.line(other.values.map((value, i) => [at(i), clipped(value)]), "other");
     if (model) plot.line(model.map((value, i) => [at(i), value]), "model");
+    const verdict = this.verdicts.get(this.asked);
+    if (verdict?.light) {
+      // What is taken out, above what is left on average.
+      const left = values.map((value, i) => (value === null ? null : value - verdict.light[i])).filter((v) => v !== null);
+      const mean = left.reduce((sum, value) => sum + value, 0) / Math.max(1, left.length);
+      plot.line(verdict.light.map((value, i) => [at(i), clipped(value + mean)]), "subtracted");
+    }
     values.forEach((value, i) => {
       if (value === null) return;
       const seconds = step ? ` (${(at(i) * step).toFixed(1)} s)` : "";

@@ -128,8 +128,9 @@ export class List {
     row.classList.add(entry.status);
     row.title = [entry.location ?? this.#size(entry), sourceOf(entry), entry.comment].filter(Boolean).join("; ");
     const [dot, ...cells] = row.children;
-    dot.firstElementChild.className = `dot ${entry.status}`;
-    dot.firstElementChild.title = entry.status;
+    const isSubtracted = (entry.action ?? "mask") !== "mask";
+    dot.firstElementChild.className = `dot ${entry.status}${isSubtracted ? " subtract" : ""}`;
+    dot.firstElementChild.title = isSubtracted ? `${entry.status}, action ${entry.action}` : entry.status;
     const effect = entry.section === "pixels" ? null : this.store.effectOf(entry);
     for (const [i, cell] of cells.entries()) {
       const text = this.#text(columns[i], entry, effect);

@@ -1,0 +1,271 @@
+"""Fit the showers of an exposure, those that overlap in turn."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from showermask.glow.common_mode import LEAST_ROW, common
+from showermask.glow.differences import Images, level_and_noise, medians, read_differences
+from showermask.glow.ramp_noise import RampNoise, measure_ramp_noise
+from showermask.glow.shower_fit import Surroundings, fit_shower
+from showermask.glow.shower_model import ShowerModel
+from showermask.regionfile.entry import Box, Entry, grow_box
+
+__all__ = ["MIN_GROUPS", "fit_showers"]
+
+#: With fewer groups, of which two are not used, there is no course in time.
+MIN_GROUPS = 7
+#: Pixels around an entry that are read, in units of its extent, and besides.
+_GROWN, _MARGIN = 1.2, 8
+#: Pixels around one that saturates in which its charge may be.
+_SPILL = 5
+#: What is flagged as a jump is a hit from so many standard deviations on.
+_HIT = 6.0
+#: Passes over showers that overlap.
+_PASSES = 3
+#: Pixels so near to an entry, in its units, are left out of what rows have in common and of the
+#: rates of other integrations.
+_LEFT_OUT = 1.6
+#: Rows that are read at a time for what they have in common.
+_STRIP = 64
+#: Other integrations that tell the rate of a pixel; they differ by a part of the rate, and by some
+#: DN/s, from one to the next.
+_MOST_OTHERS, _DIFFER, _DIFFER_RATE = 10, 0.003, 0.01
+
+
+def fit_showers(
+    images: Images,
+    entries: Sequence[Entry],
+    image_shape: tuple[int, int],
+    group_time: float,
+    *,
+    noise: RampNoise | None = None,
+) -> list[ShowerModel | None]:
+    """Fit the model of each shower of a ramp.
+
+    Parameters
+    ----------
+    images : Images
+        The ramp.
+    entries : sequence of Entry
+        Showers and polygons.
+    image_shape : tuple of int
+        Rows and columns.
+    group_time : float
+        Time between groups in s.
+    noise : RampNoise, optional
+        The noise of the differences; measured in each integration by default.
+
+    Returns
+    -------
+    list of ShowerModel or None
+        Likewise ordered; None where no light is found.
+    """
+    models: dict[int, ShowerModel] = {}
+    frame = _Frame(images, entries, image_shape, group_time, noise)
+    for number in range(_PASSES):
+        for position in sorted(range(len(entries)), key=frame.order):
+            touching = frame.touching(position)
+            if number and not touching:
+                continue
+            others = [models[other] for other in touching if other in models]
+            model = fit_shower(frame.around(position, others), entries[position].group or 0)
+            models.pop(position, None)
+            if model is not None:
+                models[position] = model
+        if not any(frame.touching(position) for position in range(len(entries))):
+            break
+    return [models.get(position) for position in range(len(entries))]
+
+
+@dataclass(kw_only=True, eq=False)
+class _Place:
+    """An entry, and what is read around it once."""
+
+    entry: Entry
+    box: Box
+    radius: NDArray[np.float64]
+    differences: NDArray[np.float32] | None = None
+    rate: NDArray[np.float64] | None = None
+    rate_variance: NDArray[np.float64] | None = None
+
+
+@dataclass(eq=False)
+class _Frame:
+    """The drifts, the noise and the places that the showers of an exposure share."""
+
+    images: Images
+    entries: Sequence[Entry]
+    image_shape: tuple[int, int]
+    group_time: float
+    noise: RampNoise | None
+    _noises: dict[int, RampNoise] = field(default_factory=dict)
+    _drifts: dict[tuple[int, int], NDArray[np.float32]] = field(default_factory=dict)
+    _excluded: Mapping[int, NDArray[np.bool_]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._places = [self._place(entry) for entry in self.entries]
+        excluded: dict[int, NDArray[np.bool_]] = {}
+        for place in self._places:
+            mask = excluded.setdefault(_integration(place.entry), np.zeros(self.image_shape, bool))
+            mask[place.box] |= place.radius < _LEFT_OUT
+        self._excluded = excluded
+
+    def order(self, position: int) -> tuple[int, int]:
+        """Return the order in which showers are fitted: by integration, then by group."""
+        entry = self.entries[position]
+        return _integration(entry), entry.group or 0
+
+    def touching(self, position: int) -> list[int]:
+        """Return the other showers of the integration whose light may reach a shower's box."""
+        place = self._places[position]
+        return [
+            other
+            for other, one in enumerate(self._places)
+            if other != position
+            and one.entry.integration == place.entry.integration
+            and _do_overlap(one.box, place.box)
+        ]
+
+    def around(self, position: int, others: Sequence[ShowerModel]) -> Surroundings:
+        """Return the differences around a shower, without the light of others."""
+        place = self._places[position]
+        integration = _integration(place.entry)
+        if place.differences is None:
+            read = read_differences(
+                self.images, integration, self.image_shape, place.box, spill=_SPILL
+            )
+            left = read.values - self._drift(integration, place.box[0])
+            place.differences = _without_hits(left, read.jumps != 0, self._noise(integration))
+            place.rate, place.rate_variance = self._rate_of_others(place)
+        differences = place.differences.copy() if others else place.differences
+        for model in others:
+            course = model.course.astype(np.float32)
+            differences -= course[:, np.newaxis, np.newaxis] * model.map_in(place.box)
+        return Surroundings(
+            integration=integration,
+            box=place.box,
+            differences=differences,
+            radius=place.radius,
+            noise=self._noise(integration),
+            group_time=self.group_time,
+            rate=place.rate,
+            rate_variance=place.rate_variance,
+        )
+
+    def _place(self, entry: Entry) -> _Place:
+        rows, columns = entry.pixels(self.image_shape)[0]
+        (rows, _), (_, columns) = (
+            grow_box(
+                (rows, columns),
+                math.ceil((_GROWN * (part.stop - part.start)) / 2) + _MARGIN,
+                self.image_shape,
+            )
+            for part in (rows, columns)
+        )
+        return _Place(entry=entry, box=(rows, columns), radius=entry.radius(rows, columns))
+
+    def _noise(self, integration: int) -> RampNoise:
+        if self.noise is not None:
+            return self.noise
+        if integration not in self._noises:
+            found = measure_ramp_noise(self.images, integration, self.image_shape)
+            self._noises[integration] = found
+        return self._noises[integration]
+
+    def _drift(self, integration: int, rows: slice) -> NDArray[np.float32]:
+        """Return what rows have in common in each difference, ``(ndiff, rows, 1)``."""
+        ny, nx = self.image_shape
+        strip = _STRIP if nx >= LEAST_ROW else ny
+        starts = range(rows.start // strip * strip, rows.stop, strip)
+        parts = [self._strip_drift(integration, start, min(start + strip, ny)) for start in starts]
+        first = starts[0]
+        return np.concatenate(parts, axis=1)[:, rows.start - first : rows.stop - first]
+
+    def _strip_drift(self, integration: int, start: int, stop: int) -> NDArray[np.float32]:
+        key = integration, start
+        if key not in self._drifts:
+            box = slice(start, stop), slice(0, self.image_shape[1])
+            differences = read_differences(self.images, integration, self.image_shape, box).values
+            level, noise = level_and_noise(differences)
+            differences -= level
+            excluded = self._excluded.get(integration)
+            if excluded is not None:
+                differences[:, excluded[box]] = np.nan
+            self._drifts[key] = common(differences, noise)
+        return self._drifts[key]
+
+    def _rate_of_others(
+        self, place: _Place
+    ) -> tuple[NDArray[np.float64] | None, NDArray[np.float64] | None]:
+        """Return the rate of each pixel, in DN a group, in the integrations before and after."""
+        nints = self.images.stack_shape[0]
+        own = _integration(place.entry)
+        nearest = sorted((i for i in range(nints) if i != own), key=lambda i: abs(i - own))
+        if not nearest:
+            return None, None
+        total = np.zeros(place.radius.shape)
+        weights = np.zeros_like(total)
+        for integration in nearest[:_MOST_OTHERS]:
+            rate, variance = self._rate(integration, place.box)
+            weight = np.where(np.isfinite(variance), 1 / variance, 0.0)
+            excluded = self._excluded.get(integration)
+            if excluded is not None:
+                weight[excluded[place.box]] = 0
+            total += weight * np.nan_to_num(rate)
+            weights += weight
+        is_told = weights > 0
+        mean = np.divide(total, weights, out=np.full_like(total, np.nan), where=is_told)
+        variance = np.divide(1, weights, out=np.full_like(total, np.inf), where=is_told)
+        variance += (_DIFFER * np.nan_to_num(mean)) ** 2 + (_DIFFER_RATE * self.group_time) ** 2
+        return mean, variance
+
+    def _rate(self, integration: int, box: Box) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return rate and variance of each pixel in an integration; infinite where unknown."""
+        differences = read_differences(self.images, integration, self.image_shape, box).values
+        known = np.isfinite(differences)
+        which = np.flatnonzero(known.mean(axis=(1, 2)) > 0.3)
+        if len(which) < 2:
+            nothing = np.full(differences.shape[1:], np.inf)
+            return np.zeros_like(nothing), nothing
+        differences, known = differences[which], known[which]
+        count = known.sum(axis=0)
+        mean = np.where(known, differences, 0).sum(axis=0, dtype=np.float64) / np.maximum(count, 1)
+        noise = self._noise(integration)
+        covariance = noise.covariance(which, float(np.median(mean)))
+        weights = np.linalg.solve(covariance, np.ones(len(which)))
+        rate = np.tensordot(weights / weights.sum(), np.where(known, differences, mean), 1)
+        brighter = noise.variance(rate) / float(noise.variance(float(np.median(mean))))
+        variance = brighter / weights.sum() * len(which) / np.maximum(count, 1)
+        variance[count < 0.5 * len(which)] = np.inf
+        return rate, variance
+
+
+def _integration(entry: Entry) -> int:
+    return entry.integration or 0
+
+
+def _do_overlap(one: Box, other: Box) -> bool:
+    return all(max(a.start, b.start) < min(a.stop, b.stop) for a, b in zip(one, other, strict=True))
+
+
+def _without_hits(
+    differences: NDArray[np.float32], jumps: NDArray[np.bool_], noise: RampNoise
+) -> NDArray[np.float32]:
+    """Return differences without what is flagged as a jump and is as high as one.
+
+    Areas of jumps that are as large as showers are read as they are, for they may be showers; but
+    the track of the hit that began one is no part of its glow.
+    """
+    if not jumps.any():
+        return differences
+    flat = differences.reshape(len(differences), -1)
+    level = np.nan_to_num(medians(flat)).reshape(differences.shape[1:])
+    limit = _HIT * np.sqrt(noise.variance(level)).astype(np.float32)
+    differences[jumps & (np.abs(differences - level) > limit)] = np.nan
+    return differences

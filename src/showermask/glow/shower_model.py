@@ -1,0 +1,233 @@
+"""The model of a shower in a ramp: its light in each pixel is a map times a course.
+
+A difference of two groups is ``d[g, y, x] = r[y, x] + S[y, x] p[g] + noise``: the rate of the
+pixel, and the shower, the map ``S`` of which has the course ``p``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from showermask.regionfile.entry import Box
+
+__all__ = ["ShowerModel", "slope_of_course", "slope_weights"]
+
+#: Signal-to-noise ratio from which on a shower is taken out: one whose onset the ramp shows, and
+#: one that began before.
+_LEAST_SNR, _LEAST_IDLE_SNR = 6.0, 7.0
+#: Chi-square per degree of freedom of the light curve: so much is taken for chance and for
+#: imperfect templates, and more of a bright shower, in which small misfits stand out: a
+#: part of its signal-to-noise ratio squared.
+_MISFIT, _MISFIT_OF_BRIGHT = 2.0, 0.01
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ShowerModel:
+    """A shower, fitted to a ramp.
+
+    Parameters
+    ----------
+    integration : int
+        Its integration, zero-based.
+    box : tuple of slice
+        Rows and columns of the frame that its map has.
+    map : `numpy.ndarray`
+        ``(rows, columns)`` float32: light of each pixel in the strongest difference, in DN.
+    variance : `numpy.ndarray`
+        Likewise: variance of the map, in DN².
+    course : `numpy.ndarray`
+        ``(ngroups - 1,)``: light of each difference, 1 in the strongest.
+    onset : int
+        First difference with light.
+    is_idle : bool
+        Whether it began before the ramp, or so early that nothing shows what was there before.
+    snr : float
+        Signal-to-noise ratio of its map.
+    chi_square : float
+        Of its light curve, per degree of freedom.
+    course_error : float
+        Relative error of what it adds to the rate, as the models of an idle course differ.
+    """
+
+    integration: int
+    box: Box
+    map: NDArray[np.float32]
+    variance: NDArray[np.float32]
+    course: NDArray[np.float64]
+    onset: int
+    is_idle: bool
+    snr: float
+    chi_square: float
+    course_error: float
+
+    @property
+    def light(self) -> NDArray[np.float64]:
+        """``(ngroups,)``: light of the brightest difference's units that each group has."""
+        return np.concatenate([[0.0], np.cumsum(self.course)])
+
+    @property
+    def removed(self) -> float:
+        """Charge of all pixels in the last group, in DN."""
+        return float(self.map.sum(dtype=np.float64) * self.light[-1])
+
+    def doubt(self) -> str | None:
+        """Return why the model is not to be trusted; None if it is.
+
+        Returns
+        -------
+        str or None
+            A sentence.
+        """
+        least = _LEAST_IDLE_SNR if self.is_idle else _LEAST_SNR
+        if not self.snr >= least:
+            early = ", as it began before the ramp" if self.is_idle else ""
+            return f"S/N {self.snr:.1f}, expected at least {least:g}{early}"
+        most = _MISFIT + _MISFIT_OF_BRIGHT * self.snr**2
+        if not self.chi_square <= most:
+            return (
+                f"chi-square {self.chi_square:.1f} of its light curve, expected at most "
+                f"{most:.1f}: it does not fade as a shower does"
+            )
+        return None
+
+    def take_out(self, ramp: NDArray[np.float32]) -> None:
+        """Take the shower out of an integration.
+
+        Parameters
+        ----------
+        ramp : `numpy.ndarray`
+            ``(ngroups, ny, nx)`` in DN. Modified in place.
+        """
+        self._add(ramp, -1.0)
+
+    def put_back(self, ramp: NDArray[np.float32]) -> None:
+        """Put the shower into an integration again; see `take_out`."""
+        self._add(ramp, 1.0)
+
+    def _add(self, ramp: NDArray[np.float32], sign: float) -> None:
+        for group, light in enumerate(self.light):
+            if light:
+                ramp[group, *self.box] += (sign * light * self.map).astype(ramp.dtype)
+
+    def map_in(self, box: Box) -> NDArray[np.float32]:
+        """Return the map in another box.
+
+        Parameters
+        ----------
+        box : tuple of slice
+            Rows and columns of the frame, with both ends.
+
+        Returns
+        -------
+        `numpy.ndarray`
+            ``(rows, columns)`` in DN; 0 where the map has no place.
+        """
+        image = np.zeros([part.stop - part.start for part in box], np.float32)
+        both = tuple(
+            slice(max(a.start, b.start), min(a.stop, b.stop))
+            for a, b in zip(box, self.box, strict=True)
+        )
+        if all(part.start < part.stop for part in both):
+            here, there = (
+                tuple(
+                    slice(part.start - whole.start, part.stop - whole.start)
+                    for part, whole in zip(both, outer, strict=True)
+                )
+                for outer in (box, self.box)
+            )
+            image[here] = self.map[there]
+        return image
+
+    def photon_rate(self, use: NDArray[np.bool_], group_time: float) -> NDArray[np.float64]:
+        """Return the constant rate whose photons make as much noise in the slope as the shower's.
+
+        Parameters
+        ----------
+        use : `numpy.ndarray`
+            ``(ngroups,)``: groups that the ramp fit uses.
+        group_time : float
+            Time between groups in s.
+
+        Returns
+        -------
+        `numpy.ndarray`
+            ``(rows, columns)`` in DN/s.
+        """
+        differences = max(1, int(np.count_nonzero(use)) - 1)
+        power = float(np.sum(slope_weights(use) ** 2 * self.course))
+        return self.map.astype(np.float64) * (power * differences / group_time)
+
+    def rate_variance(
+        self, use: NDArray[np.bool_], gain: float
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return what taking the shower out adds to the variance of the rate of each pixel.
+
+        Parameters
+        ----------
+        use : `numpy.ndarray`
+            ``(ngroups,)``: groups that the ramp fit uses.
+        gain : float
+            Electrons per DN.
+
+        Returns
+        -------
+        photons : `numpy.ndarray`
+            ``(rows, columns)`` in (DN / group)²: noise of its photons, which stays in the ramp.
+        model : `numpy.ndarray`
+            Likewise: of map and course.
+
+        Notes
+        -----
+        For a slope of equal weights, with ``k`` the slope of the light and ``h`` the weights of
+        the differences in the slope: ``S sum(h² p) / gain``, and ``k² var S + (k S)² (e² + 1 /
+        snr²)`` with the relative error ``e`` of the course.
+        """
+        slope = slope_of_course(self.course, use)
+        weights = slope_weights(use)
+        photons = self.map * float(np.sum(weights**2 * self.course)) / gain
+        relative = self.course_error**2 + 1 / max(self.snr, 1.0) ** 2
+        of_model = slope**2 * self.variance + (slope * self.map) ** 2 * relative
+        return photons.astype(np.float64), of_model.astype(np.float64)
+
+
+def slope_of_course(course: NDArray[np.float64], use: NDArray[np.bool_]) -> float:
+    """Return the slope of the light of a course over the groups that are used.
+
+    Parameters
+    ----------
+    course : `numpy.ndarray`
+        ``(ngroups - 1,)``: light of each difference.
+    use : `numpy.ndarray`
+        ``(ngroups,)`` bool: the groups that are used.
+
+    Returns
+    -------
+    float
+        Per group, in units of the course.
+    """
+    return float(np.sum(slope_weights(use) * course))
+
+
+def slope_weights(use: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Return the weight of each difference in a slope of equal weights.
+
+    Parameters
+    ----------
+    use : `numpy.ndarray`
+        ``(ngroups,)`` bool: the groups that are used.
+
+    Returns
+    -------
+    `numpy.ndarray`
+        ``(ngroups - 1,)``; zeros where no slope can be told.
+    """
+    groups = np.flatnonzero(use)
+    of_group = np.zeros(len(use))
+    if len(groups) > 1:
+        away = groups - groups.mean()
+        of_group[groups] = away / np.sum(away**2)
+    weights: NDArray[np.float64] = np.cumsum(of_group[::-1])[::-1][1:]
+    return weights

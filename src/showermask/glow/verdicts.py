@@ -1,0 +1,106 @@
+"""The verdict on each entry that asks for subtraction: taken out, or left to the mask, and why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from showermask.exposure.product import Exposure
+from showermask.glow.differences import Images
+from showermask.glow.ramp_noise import RampNoise
+from showermask.glow.removal import MIN_GROUPS, fit_showers
+from showermask.glow.shower_model import ShowerModel
+from showermask.regionfile.content import RegionFile
+from showermask.regionfile.entry import Entry
+
+__all__ = ["Verdict", "judge_showers"]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Verdict:
+    """The verdict of the fit on an entry whose light is to be taken out.
+
+    Parameters
+    ----------
+    entry : Entry
+        The entry.
+    key : str
+        Its place in the region file.
+    model : ShowerModel or None
+        The model; None where no light is found.
+    doubt : str or None
+        Why it is left to the mask; None where it is subtracted.
+    """
+
+    entry: Entry
+    key: str
+    model: ShowerModel | None
+    doubt: str | None
+
+    @property
+    def is_subtracted(self) -> bool:
+        """Whether its light is taken out."""
+        return self.doubt is None
+
+    def describe(self) -> str:
+        """Return a line for people."""
+        model = self.model
+        if self.doubt is not None or model is None:
+            return f"{self.key}: left to the mask: {self.doubt}"
+        unsure = (
+            f", its effect on the rate known to {100 * model.course_error:.0f} %"
+            if model.is_idle and model.course_error > 0
+            else ""
+        )
+        return (
+            f"{self.key}: subtracted, S/N {model.snr:.1f}, chi-square {model.chi_square:.2f}, "
+            f"{model.removed:.4g} DN{unsure}"
+        )
+
+
+def judge_showers(
+    region_file: RegionFile,
+    images: Images,
+    exposure: Exposure,
+    *,
+    noise: RampNoise | None = None,
+) -> list[Verdict]:
+    """Fit the entries of a region file that ask for subtraction, and judge the fits.
+
+    Parameters
+    ----------
+    region_file : RegionFile
+        The region file, which fits the exposure.
+    images : Images
+        The ramp.
+    exposure : Exposure
+        What it is.
+    noise : RampNoise, optional
+        The noise of the ramp; measured by default.
+
+    Returns
+    -------
+    list of Verdict
+        In the order of the file.
+    """
+    entries = [entry for entry in region_file.entries if entry.is_to_be_subtracted]
+    group_time, ngroups = exposure.group_time, images.stack_shape[1]
+    doubt = None
+    if ngroups < MIN_GROUPS:
+        doubt = f"the ramp has {ngroups} groups, expected at least {MIN_GROUPS}"
+    elif not group_time or not group_time > 0:
+        doubt = "the exposure has no group time (TGROUP)"
+    if doubt is not None or group_time is None:
+        return [
+            Verdict(entry=entry, key=region_file.key_of(entry), model=None, doubt=doubt)
+            for entry in entries
+        ]
+    models = fit_showers(images, entries, exposure.image_shape, group_time, noise=noise)
+    return [
+        Verdict(
+            entry=entry,
+            key=region_file.key_of(entry),
+            model=model,
+            doubt="no light is found that fades" if model is None else model.doubt(),
+        )
+        for entry, model in zip(entries, models, strict=True)
+    ]
