@@ -163,21 +163,23 @@ def demo(tmp_path_factory):
 class TestDemo:
     """The demonstration, on a machine without network, CRDS or environment."""
 
-    def test_prints_the_three_rates(self, demo):
-        """Truth, no mask, JUMP_DET only and ours, for each shower; nothing on stderr."""
+    def test_prints_the_rates(self, demo):
+        """Truth and the rates, masked or not or subtracted, for each shower; nothing on stderr."""
         run, _ = demo
         assert (run.returncode, run.stderr) == (0, "")
         lines = [line for line in run.stdout.splitlines() if line.startswith("  in the")]
-        rows = {line.split("shower")[0].strip(): line.split()[-4:] for line in lines}
-        truth, unmasked, jump_only, ours = rows["in the idle"]
+        rows = {line.split("shower")[0].strip(): line.split()[-5:] for line in lines}
+        truth, unmasked, jump_only, ours, subtracted = rows["in the idle"]
         assert (truth, ours) == ("10.0", "flagged")
         assert float(jump_only) > float(unmasked) > 10.3
-        truth, unmasked, jump_only, ours = rows["in the mid-ramp"]
+        assert float(subtracted) == pytest.approx(10.0, rel=0.05)
+        truth, unmasked, jump_only, ours, subtracted = rows["in the mid-ramp"]
         assert float(unmasked) > 10.3
         assert float(ours) == pytest.approx(10.0, rel=0.01)
+        assert float(subtracted) == pytest.approx(10.0, rel=0.01)
 
     def test_writes_what_it_says(self, demo):
-        """Exposure, region file, three rates and a picture are there, and fit together."""
+        """Exposure, region file, four rates and a picture are there, and fit together."""
         run, folder = demo
         listed = run.stdout.split("Written:\n")[1].split()
         assert all((folder.parent / name).stat().st_size > 0 for name in listed)

@@ -451,10 +451,10 @@ class TestStep:
                 assert SubtractionRecord.of_model(forced) is not None
 
     def test_rate(self, files):
-        """A rate has no time course."""
+        """In a rate nothing tells a shower from a source."""
         rate = datamodels.ImageModel(np.zeros((56, 64), np.float32))
         rate.meta.filename = f"{ROOT}_rate.fits"
-        with pytest.raises(ShowermaskError, match="time course"):
+        with pytest.raises(ShowermaskError, match="nothing tells a shower from a source"):
             SubtractShowersStep.call(rate)
 
     def test_restore_without(self, files):
@@ -483,3 +483,47 @@ class TestStep:
         names = {step.class_alias for step in entry_points.get_steps()}
         assert "subtract_showers" in names
         assert issubclass(SubtractShowersStep, Step)
+
+
+class TestRateints:
+    """The excess of an integration over the others."""
+
+    @pytest.fixture
+    def rateints(self, tmp_path, monkeypatch):
+        """Return the path of rateints with a glow in the second of three integrations."""
+        monkeypatch.chdir(tmp_path)
+        rng = np.random.default_rng(21)
+        y, x = np.mgrid[:56, :64]
+        star = 30 * np.exp(-((x - 20) ** 2 + (y - 30) ** 2) / 8)
+        light = 0.4 * np.exp(-(GLOW.radius(slice(0, 56), slice(0, 64)) ** 2) * 1.5)
+        data = 10 + star + rng.normal(0, 0.05, (3, 56, 64))
+        self.twin = data.copy()
+        data[1] += light
+        model = datamodels.CubeModel(data.astype(np.float32))
+        model.err = np.full(data.shape, 0.05, np.float32)
+        model.var_poisson = np.full(data.shape, 0.001, np.float32)
+        model.var_rnoise = np.full(data.shape, 0.0015, np.float32)
+        model.dq = np.zeros(data.shape, np.uint32)
+        model.meta.filename = f"{ROOT}_rateints.fits"
+        model.meta.exposure.nints = 3
+        model.meta.exposure.ngroups = 20
+        model.save(f"{ROOT}_rateints.fits")
+        entry = replace(GLOW, integration=1)
+        faint = replace(GLOW, integration=2)
+        write_regions(f"{ROOT}_showers.yaml", RegionFile(showers=[entry, faint], exposure=ROOT))
+        return f"{ROOT}_rateints.fits"
+
+    def test_taken_out(self, rateints):
+        """The glow goes, the star stays, the variance grows; where nothing is, nothing changes."""
+        with SubtractShowersStep.call(rateints, save_results=True) as model:
+            box, inside = GLOW.pixels((56, 64))
+            before = fits.getdata(rateints, "SCI")[1][box][inside] - self.twin[1][box][inside]
+            after = model.data[1][box][inside] - self.twin[1][box][inside]
+            assert np.abs(after).sum() < 0.3 * np.abs(before).sum()
+            assert np.array_equal(model.data[[0, 2]], fits.getdata(rateints, "SCI")[[0, 2]])
+            assert (model.err[1][box][inside] > 0.05).all()
+            assert SubtractionRecord.of_model(model).refused == 1
+        product = f"{ROOT}_rateints_showersubtract.fits"
+        with SubtractShowersStep.call(product, restore=True) as again:
+            assert again.data == pytest.approx(fits.getdata(rateints, "SCI"), rel=3e-7)
+            assert again.err == pytest.approx(fits.getdata(rateints, "ERR"), rel=1e-4)

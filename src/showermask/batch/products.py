@@ -139,9 +139,11 @@ def make_products(
 def _subtracted(
     path: Path, exposure: Exposure, region_path: Path, step_parameters: StepParameters
 ) -> tuple[Any, SubtractShowersStep] | None:
-    """Return a ramp without the showers that ask for it, and the step; None where none does."""
+    """Return an exposure without the showers that ask for it, and the step; None without any."""
     region_file = read_regions(region_path)
-    if not exposure.is_ramp or not any(e.is_to_be_subtracted for e in region_file.entries):
+    has_others = exposure.product.is_rateints and (exposure.nints or 1) > 1
+    is_asked = any(entry.is_to_be_subtracted for entry in region_file.entries)
+    if not is_asked or not (exposure.is_ramp or has_others):
         return None
     given = _parsed(step_parameters.steps.get(SUBTRACTION, {}))
     config, _ = SubtractShowersStep.build_config(None, region_file=str(region_path), **given)

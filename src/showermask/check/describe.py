@@ -86,9 +86,15 @@ def describe_subtraction(mask: Mask, exposure_path: Path) -> Iterator[str]:
         return
     yield ""
     if not mask.exposure.is_ramp or mask.exposure.is_raw:
+        is_told = mask.exposure.product.is_rateints and (mask.exposure.nints or 1) > 1
         yield (
-            f"{counted(len(asked), 'entry asks', 'entries ask')} for subtraction, which takes a "
-            "ramp after the jump step; masked here"
+            f"{counted(len(asked), 'entry asks', 'entries ask')} for subtraction: "
+            + (
+                "subtract_showers takes out what is clearly above the other integrations"
+                if is_told
+                else "possible in ramps after the jump step, and in rateints of several "
+                "integrations; masked here"
+            )
         )
         return
     yield "with subtract_showers:"

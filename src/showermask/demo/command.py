@@ -14,8 +14,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
     parser.description = (
         "Write a small synthetic MIRI exposure with two showers and its region file, "
-        "fit its ramps with the stock ramp_fit unmasked, masked the classic way (JUMP_DET only) "
-        "and masked by showermask, print the rates and draw a picture. Needs no network, no CRDS."
+        "fit its ramps with the stock ramp_fit unmasked, masked the classic way (JUMP_DET only), "
+        "masked by showermask, and with the light subtracted, print the rates and draw a picture. "
+        "Needs no network, no CRDS."
     )
     parser.add_argument(
         "folder",

@@ -1,4 +1,4 @@
-"""Show on two synthetic showers why masks need both JUMP_DET and DO_NOT_USE."""
+"""Show on two synthetic showers why masks need both bits, and what subtraction does instead."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import textwrap
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from showermask.exceptions import OutputError
 from showermask.files import atomic_write
 from showermask.masking.footprint import find_footprints, set_bits
 from showermask.regionfile.content import RegionFile
+from showermask.regionfile.entry import Action
 from showermask.regionfile.shower import Shower
 from showermask.regionfile.writer import write_regions
 from showermask.synthetic.crds_cache import Detector, build_cache, use_cache
@@ -58,6 +59,7 @@ _MASKS = {
     "unmasked": "no mask",
     "jump_det_only": "JUMP_DET only",
     "showermask": "showermask",
+    "subtracted": "subtracted",
 }
 
 
@@ -70,7 +72,7 @@ class _Fit:
 
 
 def run_demo(folder: Path) -> Iterator[str]:
-    """Make an exposure, fit it three times, and compare with the truth."""
+    """Make an exposure, fit it four times, and compare with the truth."""
     for path in (folder, *(folder / name for name in _MASKS)):
         try:
             path.mkdir(parents=True, exist_ok=True)
@@ -119,16 +121,25 @@ def _ramp() -> Any:
 
 
 def _fit(name: str, ramp_path: Path, regions_path: Path, folder: Path) -> _Fit:
-    """Mask the ramp in one of three ways, fit it with the stock step and save the rate."""
+    """Treat the ramp in one of four ways, fit it with the stock step and save the rate."""
     from jwst.ramp_fitting import RampFitStep
     from stdatamodels.jwst import datamodels
 
     from showermask.pipeline.step import ManualShowerMaskStep
+    from showermask.pipeline.subtract import SubtractShowersStep
 
     if name == "showermask":
         ramp = ManualShowerMaskStep.call(
             str(ramp_path), region_file=str(regions_path), configure_log=False
         )
+    elif name == "subtracted":
+        asked = [replace(shower, action=Action.SUBTRACT) for shower in _SHOWERS.values()]
+        path = folder / name / f"{_ROOT}_showers.yaml"
+        write_regions(path, RegionFile(showers=asked, exposure=_ROOT))
+        options = {"region_file": str(path), "configure_log": False}
+        subtracted = SubtractShowersStep.call(str(ramp_path), **options)
+        # What the fit does not find convincing is left to the mask.
+        ramp = ManualShowerMaskStep.call(subtracted, **options)
     else:
         ramp = datamodels.RampModel(str(ramp_path))
         if name == "jump_det_only":
@@ -161,7 +172,8 @@ def _table(fits: dict[str, _Fit]) -> Iterator[str]:
         "The idle shower leaves no group before it. With JUMP_DET alone the fit divides the counts "
         "of one group by the group time: worse than no mask. With DO_NOT_USE as well, those pixels "
         "are NaN and flagged, for other dithers to fill. The mid-ramp shower keeps the rate of the "
-        "groups before it either way."
+        "groups before it either way. With action: subtract the light is taken out of the ramp and "
+        "no pixel is lost; of the idle shower, whose slow part could be a source, some may stay."
     )
     yield from textwrap.wrap(text, 88)
 
@@ -183,9 +195,9 @@ def _draw(ramp: NDArray[np.float32], fits: dict[str, _Fit], path: Path) -> None:
     from matplotlib.figure import Figure
     from matplotlib.patches import Polygon
 
-    figure = Figure(figsize=(13, 4.0), layout="constrained")
+    figure = Figure(figsize=(16, 4.0), layout="constrained")
     canvas = FigureCanvasAgg(figure)
-    panels = figure.subplots(1, 4, sharex=True, sharey=True)
+    panels = figure.subplots(1, 1 + len(fits), sharex=True, sharey=True)
     onset = _SHOWERS["mid-ramp"].group
     differences = {
         "idle": ramp[1] - ramp[0],
@@ -198,7 +210,7 @@ def _draw(ramp: NDArray[np.float32], fits: dict[str, _Fit], path: Path) -> None:
     ]
     norm = Normalize(vmin=_BUILDER.rate - 2, vmax=_BUILDER.rate + 4)
     images = [seen, *(fit.rate for fit in fits.values())]
-    norms = [Normalize(vmin=_BUILDER.rate - 5, vmax=_BUILDER.rate + 15), norm, norm, norm]
+    norms = [Normalize(vmin=_BUILDER.rate - 5, vmax=_BUILDER.rate + 15), *[norm] * len(fits)]
     for panel, title, image, stretch in zip(panels, titles, images, norms, strict=True):
         panel.set_facecolor("0.55")
         panel.imshow(image, origin="lower", cmap="viridis", norm=stretch, interpolation="nearest")

@@ -16,7 +16,7 @@ from showermask.glow.shower_fit import Surroundings, fit_shower
 from showermask.glow.shower_model import ShowerModel
 from showermask.regionfile.entry import Box, Entry, grow_box
 
-__all__ = ["MIN_GROUPS", "fit_showers"]
+__all__ = ["MIN_GROUPS", "box_around", "fit_showers"]
 
 #: With fewer groups, of which two are not used, there is no course in time.
 MIN_GROUPS = 7
@@ -36,6 +36,8 @@ _STRIP = 64
 #: Other integrations that tell the rate of a pixel; they differ by a part of the rate, and by some
 #: DN/s, from one to the next.
 _MOST_OTHERS, _DIFFER, _DIFFER_RATE = 10, 0.003, 0.01
+#: They may differ by such a part of their difference around an entry as well.
+_DIFFER_SHIFT = 0.3
 
 
 def fit_showers(
@@ -159,16 +161,8 @@ class _Frame:
         )
 
     def _place(self, entry: Entry) -> _Place:
-        rows, columns = entry.pixels(self.image_shape)[0]
-        (rows, _), (_, columns) = (
-            grow_box(
-                (rows, columns),
-                math.ceil((_GROWN * (part.stop - part.start)) / 2) + _MARGIN,
-                self.image_shape,
-            )
-            for part in (rows, columns)
-        )
-        return _Place(entry=entry, box=(rows, columns), radius=entry.radius(rows, columns))
+        box = box_around(entry, self.image_shape)
+        return _Place(entry=entry, box=box, radius=entry.radius(*box))
 
     def _noise(self, integration: int) -> RampNoise:
         if self.noise is not None:
@@ -222,8 +216,23 @@ class _Frame:
         is_told = weights > 0
         mean = np.divide(total, weights, out=np.full_like(total, np.nan), where=is_told)
         variance = np.divide(1, weights, out=np.full_like(total, np.inf), where=is_told)
-        variance += (_DIFFER * np.nan_to_num(mean)) ** 2 + (_DIFFER_RATE * self.group_time) ** 2
-        return mean, variance
+        shift = self._shift(place, mean)
+        variance += (
+            (_DIFFER * np.nan_to_num(mean)) ** 2
+            + (_DIFFER_RATE * self.group_time) ** 2
+            + (_DIFFER_SHIFT * shift) ** 2
+        )
+        return mean + shift, variance
+
+    def _shift(self, place: _Place, others: NDArray[np.float64]) -> float:
+        """Return by how much the rates around an entry differ from those of other integrations.
+
+        The level of a frame drifts, and what follows a reset is not the same in each integration.
+        """
+        rate, variance = self._rate(_integration(place.entry), place.box)
+        around = (place.radius > _LEFT_OUT) & np.isfinite(variance) & np.isfinite(others)
+        around &= ~self._excluded[_integration(place.entry)][place.box]
+        return float(np.median((rate - others)[around])) if around.any() else 0.0
 
     def _rate(self, integration: int, box: Box) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return rate and variance of each pixel in an integration; infinite where unknown."""
@@ -244,6 +253,33 @@ class _Frame:
         variance = brighter / weights.sum() * len(which) / np.maximum(count, 1)
         variance[count < 0.5 * len(which)] = np.inf
         return rate, variance
+
+
+def box_around(entry: Entry, image_shape: tuple[int, int]) -> Box:
+    """Return the part of a frame in which the light of an entry may be, and its surroundings.
+
+    Parameters
+    ----------
+    entry : Entry
+        A shower or polygon.
+    image_shape : tuple of int
+        Rows and columns of the frame.
+
+    Returns
+    -------
+    tuple of slice
+        Rows and columns.
+    """
+    rows, columns = entry.pixels(image_shape)[0]
+    (rows, _), (_, columns) = (
+        grow_box(
+            (rows, columns),
+            math.ceil((_GROWN * (part.stop - part.start)) / 2) + _MARGIN,
+            image_shape,
+        )
+        for part in (rows, columns)
+    )
+    return rows, columns
 
 
 def _integration(entry: Entry) -> int:

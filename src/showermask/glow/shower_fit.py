@@ -24,7 +24,7 @@ from showermask.glow.shape_map import unbiased_map
 from showermask.glow.shower_model import ShowerModel
 from showermask.regionfile.entry import Box
 
-__all__ = ["Surroundings", "fit_shower"]
+__all__ = ["Surroundings", "fading_window", "fit_shower", "planes_for"]
 
 _ROUNDS = 5
 #: Rounds in which the onset is looked for again, and how many differences to each side.
@@ -48,6 +48,10 @@ _CLASSES = (0.0, 0.5, 0.8, 0.95, 0.99, 1.0)
 _ODD, _ODD_PART = 4.5, 0.5
 #: The rate of a source changes by such a part, over so many differences.
 _UNSTEADY, _LASTING = 0.01, 10.0
+#: That looks more like a glow that began before the ramp.
+_UNSTEADY_IDLE = 0.02
+#: Standard deviations from which on a distance between early and late light is none by chance.
+_MOVES = 5.0
 _DRAWS, _LAST_DRAWS = 2, 6
 
 
@@ -106,6 +110,41 @@ def fit_shower(around: Surroundings, first_group: int) -> ShowerModel | None:
     return _Fit(around, which, first_group - 1).run()
 
 
+def fading_window(radius: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return where the light of an entry may be: 1 inside of it, 0 far away.
+
+    Parameters
+    ----------
+    radius : `numpy.ndarray`
+        ``(rows, columns)``: distance from the centre of the entry, in its units.
+
+    Returns
+    -------
+    `numpy.ndarray`
+        Likewise, 0 to 1.
+    """
+    fading = np.clip((_NOTHING - radius) / (_NOTHING - _WHOLE), 0, 1)
+    window: NDArray[np.float64] = fading**2 * (3 - 2 * fading)
+    return window
+
+
+def planes_for(radius: NDArray[np.float64]) -> int:
+    """Return the number of planes of a map that suits the size of an entry.
+
+    Parameters
+    ----------
+    radius : `numpy.ndarray`
+        As for `fading_window`.
+
+    Returns
+    -------
+    int
+        2 to 5.
+    """
+    size = math.sqrt(np.count_nonzero(radius <= 1) / math.pi)
+    return int(np.clip(round(math.log2(max(2.0, size))), 2, 5))
+
+
 class _Fit:
     """A model while it is fitted."""
 
@@ -125,19 +164,18 @@ class _Fit:
         self.flux = np.maximum(gaussian_filter(self.rate, 1.0), 0)
         middle = float(np.median(self.flux[self.usable])) if self.usable.any() else 0.0
         #: Changes of sources that are no showers: non-linearity, pointing, brighter-fatter effect.
-        self.unsteady = (_UNSTEADY * np.maximum(self.flux - middle, 0)) ** 2
+        unsteady = _UNSTEADY_IDLE if self.is_idle else _UNSTEADY
+        self.unsteady = (unsteady * np.maximum(self.flux - middle, 0)) ** 2
         variance = around.noise.variance(self.flux) + _LASTING * self.unsteady
         self.inverse_noise = np.where(self.usable, 1 / variance, 0.0)
-        fading = np.clip((_NOTHING - around.radius) / (_NOTHING - _WHOLE), 0, 1)
-        self.window = fading**2 * (3 - 2 * fading)
+        self.window = fading_window(around.radius)
         self.map = (self.window * np.clip(_FIRST - around.radius, 0, 1)).astype(np.float32)
         self.variance = np.zeros_like(self.map)
         self.amplitude = self.map.astype(np.float64)
         self.amplitude_variance = np.full(self.map.shape, np.inf)
         self.course = np.zeros(self.ndiff)
         self.certainty, self.course_error = 1.0, 0.0
-        size = math.sqrt(np.count_nonzero(around.radius <= 1) / math.pi)
-        self.planes = int(np.clip(round(math.log2(max(2.0, size))), 2, 5))
+        self.planes = planes_for(around.radius)
         self.rng = np.random.default_rng(1)
         self.pixel_classes, self.inverses = self._covariances()
 
@@ -165,6 +203,7 @@ class _Fit:
             snr=snr,
             chi_square=self._misfit(),
             course_error=self.course_error,
+            motion=self._motion(),
         )
 
     def _first_rate(self) -> NDArray[np.float64]:
@@ -348,6 +387,39 @@ class _Fit:
             (aa * glows - ab * rates) / determinant,
             aa / determinant,
         )
+
+    def _motion(self) -> float:
+        """Return how far early and late light lie apart, in units of the size; 0 if by chance."""
+        course = self.course[self.which]
+        part = np.cumsum(course) / course.sum()
+        middle = int(np.searchsorted(part, 0.5)) + 1
+        rows, columns = np.indices(self.map.shape).astype(float)
+        weight = self.map * self.inverse_noise
+        light = float((weight * self.map).sum())
+        centre = [float((weight * self.map * axis).sum()) / light for axis in (rows, columns)]
+        size = math.sqrt(
+            sum(
+                float((weight * self.map * (axis - c) ** 2).sum()) / light
+                for axis, c in zip((rows, columns), centre, strict=True)
+            )
+        )
+        places, variances = [], []
+        for half in (slice(0, middle), slice(middle, None)):
+            power = float(np.sum(course[half] ** 2))
+            if not power > 0:
+                return 0.0
+            left = np.where(self.known[half], self.differences[half] - self.rate, 0.0)
+            there = np.where(self.known[half], course[half, np.newaxis, np.newaxis], 0.0)
+            amount = np.tensordot(course[half], left, 1)
+            response = float(np.sum(weight * self.map * (there**2).sum(axis=0)))
+            for axis, c in zip((rows, columns), centre, strict=True):
+                places.append(float(np.sum(weight * (axis - c) * amount)) / response)
+                variances.append(float(np.sum(weight * (axis - c) ** 2)) * power / response**2)
+        apart = np.array(places[:2]) - np.array(places[2:])
+        noise = np.sqrt(np.array(variances[:2]) + np.array(variances[2:]))
+        if np.hypot(*(apart / np.maximum(noise, 1e-12))) < _MOVES or not size > 0:
+            return 0.0
+        return float(np.hypot(*apart)) / size
 
     def _misfit(self) -> float:
         """Return chi-square per degree of freedom of the light curve of the map."""

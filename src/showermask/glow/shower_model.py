@@ -21,7 +21,9 @@ _LEAST_SNR, _LEAST_IDLE_SNR = 6.0, 7.0
 #: Chi-square per degree of freedom of the light curve: so much is taken for chance and for
 #: imperfect templates, and more of a bright shower, in which small misfits stand out: a
 #: part of its signal-to-noise ratio squared.
-_MISFIT, _MISFIT_OF_BRIGHT = 2.0, 0.01
+_MISFIT, _MISFIT_OF_BRIGHT = 2.5, 0.0012
+#: Early and late light of a shower lie no further apart, in units of its size.
+_MOST_MOTION = 0.35
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -50,6 +52,9 @@ class ShowerModel:
         Of its light curve, per degree of freedom.
     course_error : float
         Relative error of what it adds to the rate, as the models of an idle course differ.
+    motion : float
+        Distance between the centres of its early and its late light, in units of its size; 0 where
+        it may be chance.
     """
 
     integration: int
@@ -62,6 +67,7 @@ class ShowerModel:
     snr: float
     chi_square: float
     course_error: float
+    motion: float = 0.0
 
     @property
     def light(self) -> NDArray[np.float64]:
@@ -85,6 +91,11 @@ class ShowerModel:
         if not self.snr >= least:
             early = ", as it began before the ramp" if self.is_idle else ""
             return f"S/N {self.snr:.1f}, expected at least {least:g}{early}"
+        if self.motion > _MOST_MOTION:
+            return (
+                f"its early and its late light lie {self.motion:.1f} of its size apart: "
+                "it moves as a target does"
+            )
         most = _MISFIT + _MISFIT_OF_BRIGHT * self.snr**2
         if not self.chi_square <= most:
             return (

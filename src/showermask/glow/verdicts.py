@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from showermask.exposure.product import Exposure
 from showermask.glow.differences import Images
 from showermask.glow.ramp_noise import RampNoise
+from showermask.glow.rate_excess import RateExcess, fit_rate_excesses
 from showermask.glow.removal import MIN_GROUPS, fit_showers
 from showermask.glow.shower_model import ShowerModel
 from showermask.regionfile.content import RegionFile
@@ -46,6 +50,11 @@ class Verdict:
         model = self.model
         if self.doubt is not None or model is None:
             return f"{self.key}: left to the mask: {self.doubt}"
+        if isinstance(model, RateExcess):
+            return (
+                f"{self.key}: subtracted, S/N {model.snr:.1f} above the other integrations, "
+                f"{model.removed:.4g} DN/s"
+            )
         unsure = (
             f", its effect on the rate known to {100 * model.course_error:.0f} %"
             if model.is_idle and model.course_error > 0
@@ -55,6 +64,36 @@ class Verdict:
             f"{self.key}: subtracted, S/N {model.snr:.1f}, chi-square {model.chi_square:.2f}, "
             f"{model.removed:.4g} DN{unsure}"
         )
+
+
+def judge_rates(
+    region_file: RegionFile, rates: NDArray[np.float32], errors: NDArray[np.float32]
+) -> list[Verdict]:
+    """Fit the entries that ask for subtraction in rateints, and judge the fits.
+
+    Parameters
+    ----------
+    region_file : RegionFile
+        The region file, which fits the exposure.
+    rates, errors : `numpy.ndarray`
+        ``(nints, ny, nx)`` in DN/s; NaN where unknown.
+
+    Returns
+    -------
+    list of Verdict
+        In the order of the file.
+    """
+    entries = [entry for entry in region_file.entries if entry.is_to_be_subtracted]
+    models = fit_rate_excesses(rates, errors, entries)
+    return [
+        Verdict(
+            entry=entry,
+            key=region_file.key_of(entry),
+            model=model,
+            doubt="no light is found" if model is None else model.doubt(),
+        )
+        for entry, model in zip(entries, models, strict=True)
+    ]
 
 
 def judge_showers(

@@ -28,6 +28,7 @@ from showermask import __version__
 from showermask.exceptions import ExposureError
 from showermask.exposure.names import MODELS_SUFFIX
 from showermask.files import atomic_write
+from showermask.glow.rate_excess import RateExcess
 from showermask.glow.shower_model import ShowerModel
 
 __all__ = ["HEADER", "SHOWER", "RemovedShower", "ShowerModels", "models_path"]
@@ -58,6 +59,8 @@ SHOWER = {
     "SNR": "Signal-to-noise ratio of the map",
     "CHISQ": "Chi-square of the light curve per freedom",
     "COURSERR": "Relative error of the effect on the rate",
+    "ISRATE": "In rateints: DN/s, and no course",
+    "MOTION": "Early and late light apart, in units of size",
     "REMOVED": "[DN] Charge taken out of the last group",
 }
 
@@ -204,6 +207,8 @@ def _extensions(number: int, one: RemovedShower) -> Sequence[fits.hdu.base.Exten
         round(model.snr, 3),
         round(model.chi_square, 3),
         round(model.course_error, 4),
+        isinstance(model, RateExcess),
+        round(model.motion, 3),
         model.removed,
     )
     _fill(shape.header, SHOWER, values)
@@ -226,10 +231,11 @@ def _shower(hdus: fits.HDUList, number: int) -> RemovedShower:
     header = shape.header
     ny, nx = shape.data.shape
     rows, columns = header["ROW0"], header["COLUMN0"]
+    kind = RateExcess if header["ISRATE"] else ShowerModel
     return RemovedShower(
         key=header["ENTRY"],
         fingerprint=header["ENTRYID"],
-        model=ShowerModel(
+        model=kind(
             integration=header["INTEGRAT"],
             box=(slice(rows, rows + ny), slice(columns, columns + nx)),
             map=shape.data.astype(np.float32),
@@ -240,5 +246,6 @@ def _shower(hdus: fits.HDUList, number: int) -> RemovedShower:
             snr=header["SNR"],
             chi_square=header["CHISQ"],
             course_error=header["COURSERR"],
+            motion=header["MOTION"],
         ),
     )

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +18,8 @@ from showermask.exposure.models import ModelImages
 from showermask.exposure.names import PRODUCT_SUFFIX, SUBTRACTED_SUFFIX, product_stem
 from showermask.exposure.product import Exposure, check_not_truncated, describe_model
 from showermask.glow.ramp_noise import RampNoise, measure_ramp_noise
-from showermask.glow.verdicts import Verdict, judge_showers
+from showermask.glow.rate_excess import RateExcess
+from showermask.glow.verdicts import Verdict, judge_rates, judge_showers
 from showermask.masking.mask import Mask
 from showermask.messages import counted, log
 from showermask.pipeline.region_input import find_region_file
@@ -32,12 +34,13 @@ _SAMPLED = 4
 
 
 class SubtractShowersStep(AtomicSave):
-    """Take the light of reviewed cosmic-ray showers out of a ramp.
+    """Take the light of reviewed cosmic-ray showers out of a ramp, or out of rateints.
 
     Those entries of the region file that say ``action: subtract`` or ``auto`` are fitted, each
     with a map and a course. The light of those whose fit passes the rule is taken out of the
     ramp; the others are left to `ManualShowerMaskStep`. No flag is set, and nothing before the
-    onset of a shower is touched. The models are saved beside the product, and ``restore`` puts the
+    onset of a shower is touched. Of rateints, the smooth excess over the other integrations is
+    taken out. The models are saved beside the product, and ``restore`` puts the
     light back.
     """
 
@@ -69,13 +72,13 @@ class SubtractShowersStep(AtomicSave):
 
         Parameters
         ----------
-        step_input : str, `~pathlib.Path` or `~stdatamodels.jwst.datamodels.RampModel`
-            The ramp, after the jump step.
+        step_input : str, `~pathlib.Path` or `~stdatamodels.jwst.datamodels.JwstDataModel`
+            The ramp, after the jump step; or rateints of several integrations.
 
         Returns
         -------
-        `~stdatamodels.jwst.datamodels.RampModel`
-            The ramp without their light: the input model itself where a pipeline runs the step,
+        `~stdatamodels.jwst.datamodels.JwstDataModel`
+            The exposure without their light: the input model itself where a pipeline runs the step,
             else a copy.
 
         Raises
@@ -91,7 +94,7 @@ class SubtractShowersStep(AtomicSave):
         model = self.prepare_output(step_input if path is None else path)
         try:
             exposure = describe_model(model, path=path)
-            _check_ramp(exposure)
+            _check_product(exposure)
             if self.restore:
                 self._restore(model, exposure)
             else:
@@ -163,8 +166,13 @@ class SubtractShowersStep(AtomicSave):
         """Fit the showers that ask for it, and take out those that pass the rule."""
         region_file, exposure = mask.region_file, mask.exposure
         images = ModelImages(model)
-        noise = self._noise(images, exposure)
-        self.verdicts = tuple(judge_showers(region_file, images, exposure, noise=noise))
+        gain = math.inf
+        if exposure.is_ramp:
+            noise = self._noise(images, exposure)
+            gain = noise.gain
+            self.verdicts = tuple(judge_showers(region_file, images, exposure, noise=noise))
+        else:
+            self.verdicts = tuple(judge_rates(region_file, *_rates(model)))
         for verdict in self.verdicts:
             log.info("%s: %s", exposure.name, verdict.describe())
         showers = tuple(
@@ -174,22 +182,20 @@ class SubtractShowersStep(AtomicSave):
         )
         if not showers:
             return
-        data = model.data
-        for shower in showers:
-            shower.model.take_out(data[shower.model.integration])
-        model.data = data
+        _change(model, showers, exposure, sign=-1)
         self.models = ShowerModels(
             exposure=exposure.root or "",
             region_file=region_file.name,
             region_hash=(region_file.fingerprint or "")[:16],
             stack_shape=images.stack_shape,
-            gain=noise.gain,
+            gain=gain,
             showers=showers,
         )
-        self.used_groups = {
-            shower.model.integration: used_groups(model.groupdq[shower.model.integration])
-            for shower in showers
-        }
+        if exposure.is_ramp:
+            self.used_groups = {
+                shower.model.integration: used_groups(model.groupdq[shower.model.integration])
+                for shower in showers
+            }
         refused = len(self.verdicts) - len(showers)
         self.record = SubtractionRecord.of_models(self.models, refused=refused)
         log.info(
@@ -200,7 +206,8 @@ class SubtractShowersStep(AtomicSave):
             self.models.removed,
             f"; {refused} left to the mask" if refused else "",
         )
-        self._note_variance(model, exposure)
+        if exposure.is_ramp:
+            self._note_variance(model, exposure)
         is_hook = self.parent is not None and not self.is_variance_added_later
         if is_hook and self.parent.save_results:  # our own pipeline saves them with its products
             self.save_models(Path(self.search_attr("output_dir") or "."))
@@ -250,23 +257,24 @@ class SubtractShowersStep(AtomicSave):
                 f"{path}: its models have the hash {models.hash}, but {before.models_hash} were "
                 f"subtracted from {exposure.name}; give the file of that run (--models_file)"
             )
-        data = model.data
-        for shower in models.showers:
-            shower.model.put_back(data[shower.model.integration])
-        model.data = data
-        add_photon_rate(model, models, -(exposure.group_time or 1.0))
+        _change(model, models.showers, exposure, sign=1)
+        if exposure.is_ramp:
+            add_photon_rate(model, models, -(exposure.group_time or 1.0))
         text = f"showermask: put {counted(len(models.showers), 'shower')} of {path.name} back"
         SubtractionRecord.remove(model, text)
         log.info("%s: %s", exposure.name, text)
 
 
-def _check_ramp(exposure: Exposure) -> None:
-    """Refuse products that have no time course, and ramps that are not calibrated yet."""
+def _check_product(exposure: Exposure) -> None:
+    """Refuse what tells a shower from sources by nothing, and ramps that are not calibrated yet."""
     exposure.check_not_raw()
+    if exposure.product.is_rateints and (exposure.nints or 1) > 1:
+        return
     if not exposure.is_ramp:
         raise ExposureError(
-            f"{exposure.name}: is a {exposure.product.value}, in which the time course of a "
-            "shower is gone; expected a ramp (_jump, _ramp)"
+            f"{exposure.name}: is a {exposure.product.value} of {exposure.nints or 1} "
+            "integration(s), in which nothing tells a shower from a source; expected a ramp "
+            "(_jump, _ramp), or rateints of several integrations"
         )
 
 
@@ -287,6 +295,36 @@ def _refusal(model: Any, *, is_forced: bool) -> str | None:
     if model.meta.visit.tsovisit:
         return f"it is a time series (TSOVISIT), {changing}"
     return None
+
+
+def _rates(model: Any) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return the rates of all integrations and their errors, NaN where flagged."""
+    rates = np.array(model.data, np.float32)
+    rates[(np.asarray(model.dq) & DO_NOT_USE) > 0] = np.nan
+    return rates, np.asarray(model.err, np.float32)
+
+
+def _change(
+    model: Any, showers: Sequence[RemovedShower], exposure: Exposure, *, sign: Literal[-1, 1]
+) -> None:
+    """Take showers out of a model, or put them back; of rates, with what they cost in variance."""
+    data = model.data
+    for shower in showers:
+        one = shower.model
+        stack = data[one.integration]
+        stack = stack if exposure.is_ramp else stack[np.newaxis]
+        (one.take_out if sign < 0 else one.put_back)(stack)
+    model.data = data
+    if exposure.is_ramp:
+        return
+    variance, error = np.array(model.var_poisson), np.array(model.err)
+    for shower in showers:
+        if isinstance(shower.model, RateExcess):
+            where = (shower.model.integration, *shower.model.box)
+            added = np.where(error[where] > 0, -sign * shower.model.variance_of_rate(), 0)
+            variance[where] = np.maximum(variance[where] + added, 0)
+            error[where] = np.sqrt(np.maximum(error[where] ** 2 + added, 0))
+    model.var_poisson, model.err = variance, error
 
 
 def add_photon_rate(model: Any, models: ShowerModels, group_time: float) -> None:
