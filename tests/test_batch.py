@@ -328,6 +328,27 @@ class TestMatching:
 class TestRoutes:
     """The products are those made by hand."""
 
+    def test_subtracted_ramps(self, batch):
+        """A shower that asks for it is taken out, and its model is among the products."""
+        glow = Shower(integration=0, group=8, x=30, y=26, a=12, b=8, theta=20, action="subtract")
+        root = ROOTS[0]
+        builder = RampBuilder(ngroups=24, ny=56, nx=64, seed=1, readnoise=6.0)
+        model = builder.add_glow(glow, amplitude=60.0, decay=20.0).model()
+        save(model, Path("data") / f"{root}_jump.fits")
+        reviewed(root, glow, replace(glow, action="mask", x=52, y=12, a=4, b=4))
+        summary, _ = batch()
+        assert not summary.failed
+        with fits.open(Path("out") / f"{root}_jump.fits") as hdus:
+            header = hdus[0].header
+            assert (header["SHWSNSHW"], header["SHWMNSHW"]) == (1, 1)
+            assert not (hdus["GROUPDQ"].data[0, 10, 26, 30] & 4)
+            assert hdus["GROUPDQ"].data[0, 10, 12, 52] & 5 == 5
+            raw = fits.getdata(Path("data") / f"{root}_jump.fits", "SCI")
+            assert (raw - hdus["SCI"].data)[0, -1, 26, 30] > 100
+        assert (Path("out") / f"{root}_showermodel.fits").exists()
+        again, _ = batch()
+        assert again.current == 1
+
     def test_masked_ramps(self, batch, jumps):
         """The same product under its own name, as the step leaves it."""
         summary, listener = batch()

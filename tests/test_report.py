@@ -20,6 +20,7 @@ from showermask.masking.footprint import find_footprints, set_bits
 from showermask.pipeline.manifest import Record, file_time, write_manifest
 from showermask.report.cutouts import RateSource, cut_out
 from showermask.report.pictures import Scale, draw_flags, draw_image
+from showermask.synthetic.ramps import RampBuilder
 
 ROOT = "jw00001001001_02101_00001_mirimage"
 LATE = Shower(integration=0, group=5, x=28, y=20, a=6, b=4, theta=30, comment="<i>late</i> & faint")
@@ -331,3 +332,30 @@ def test_masked_places_are_those_of_all_marks(data):
     box = slice(min(y0, y1), max(y0, y1) + 1), slice(min(x0, x1), max(x0, x1) + 1)
     found = MaskedPlaces(footprints).bits(1, 3, box)
     np.testing.assert_array_equal(found, plane[1, 3, *box])
+
+
+def test_what_is_subtracted(tmp_path, monkeypatch, capsys):
+    """A shower whose light is taken out has the verdict and pictures without it, and no flags."""
+    monkeypatch.chdir(tmp_path)
+    glow = Shower(integration=0, group=8, x=30, y=26, a=12, b=8, theta=20, action="subtract")
+    faint = replace(glow, x=52, y=12, a=4, b=4)
+    builder = RampBuilder(ngroups=24, ny=56, nx=64, seed=1, readnoise=6.0)
+    builder = builder.add_glow(glow, amplitude=60.0, decay=20.0)
+    builder.model().save(f"{ROOT}_jump.fits")
+    write_regions(f"{ROOT}_showers.yaml", RegionFile(showers=[glow, faint], exposure=ROOT))
+    assert main(["report", "--one", f"{ROOT}_jump.fits", f"{ROOT}_showers.yaml"]) == 0
+    (page,) = Path().glob("*.html")
+    text = page.read_text()
+    assert "no pixel masked" in text
+    assert "subtracted, S/N" in text
+    assert "left to the mask" in text
+    kinds = sorted(path.name for path in page.with_name(f"{page.stem}_files").iterdir())
+    assert "00001-residual.png" in kinds
+    assert "00001-flags.png" not in kinds
+    assert "00002-flags.png" in kinds
+    capsys.readouterr()
+    assert main(["check", f"{ROOT}_showers.yaml", f"{ROOT}_jump.fits"]) == 0
+    said = capsys.readouterr().out
+    assert "with subtract_showers:" in said
+    assert "showers[0]: subtracted, S/N" in said
+    assert "showers[1]: left to the mask" in said

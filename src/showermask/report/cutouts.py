@@ -15,6 +15,8 @@ from showermask.exposure.names import product_root
 from showermask.files import is_file
 from showermask.glow.evidence import Evidence
 from showermask.glow.quicklook import MaskedPlaces, estimate_rate
+from showermask.glow.shower_model import ShowerModel
+from showermask.glow.without import WithoutShowers
 from showermask.masking.footprint import Footprint
 from showermask.regionfile.entry import Box, box_within, grow_box
 
@@ -79,6 +81,8 @@ class Cutout:
         Flags with the mask.
     dq_title : str
         Which they are.
+    residual : `numpy.ndarray` or None
+        Evidence of the ramp without the light of the shower, where that is taken out.
     """
 
     box: Box
@@ -92,6 +96,7 @@ class Cutout:
     after_title: str
     dq: NDArray[np.unsignedinteger]
     dq_title: str
+    residual: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,9 +117,13 @@ class RateSource:
 
 
 def cut_out(
-    reader: ImageReader, footprint: Footprint, masked: MaskedPlaces, rates: RateSource
+    reader: ImageReader,
+    footprint: Footprint,
+    masked: MaskedPlaces,
+    rates: RateSource,
+    model: ShowerModel | None = None,
 ) -> Cutout:
-    """Cut out the surroundings of a shower."""
+    """Cut out the surroundings of a shower; without its light, where there is a model of it."""
     box = _padded(footprint, reader.exposure.image_shape)
     where = footprint.integration
     # A first group tells little by itself, and is flagged all over.
@@ -124,6 +133,10 @@ def cut_out(
         before = estimate_rate(reader, where, box)
         after = estimate_rate(reader, where, box, masked)
         before_title = after_title = _ESTIMATE
+        if model is not None and before is not None:
+            mean = float(model.course[1:-1].mean()) / (reader.exposure.group_time or 1.0)
+            after = before - np.float32(mean) * model.map_in(box)
+            after_title = f"{_ESTIMATE}, light taken out"
     else:
         before = reader.window(where, 0, box)
         before[(reader.dq_window(where, 0, box) & DO_NOT_USE) > 0] = np.nan
@@ -147,6 +160,7 @@ def cut_out(
         after_title=after_title,
         dq=dq,
         dq_title=f"flags, group {group}" if reader.exposure.is_ramp else "flags",
+        residual=None if model is None else _residual(reader, footprint, model, box),
     )
 
 
@@ -173,6 +187,23 @@ def _evidence(
         return *_difference(reader, where, group, box), None
     title = f"evidence, smoothed {evidence.smoothing:g} px"
     return image[box_within(box, wide)], title, "σ", _curve(evidence, exposure.group_time)
+
+
+def _residual(
+    reader: ImageReader, footprint: Footprint, model: ShowerModel, box: Box
+) -> NDArray[np.float32] | None:
+    """Return the evidence of a ramp without the light of a shower."""
+    try:
+        evidence = Evidence.of_entry(reader, footprint.entry)
+        left = Evidence.of_entry(
+            WithoutShowers(reader, [model]),
+            footprint.entry,
+            course=None if evidence.fit is None else evidence.fit.shape,
+        )
+        wide = grow_box(box, _SURROUNDINGS, reader.exposure.image_shape)
+        return left.image(box=wide)[box_within(box, wide)]
+    except EntryError:
+        return None
 
 
 def _curve(evidence: Evidence, group_time: float | None) -> Curve | None:

@@ -35,7 +35,7 @@ from showermask.report.pictures import (
 __all__ = ["PICTURE_NAME", "Album", "EntryReport", "ExposureReport", "Figure", "Summary", "page"]
 
 #: What the files of an album are called.
-PICTURE_NAME = re.compile(r"\d{5,}-(evidence|curve|before|after|flags)\.(png|svg)")
+PICTURE_NAME = re.compile(r"\d{5,}-(evidence|residual|curve|before|after|flags)\.(png|svg)")
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,9 @@ class EntryReport:
     groups: str
     #: Exposure time in s that each masked pixel loses.
     seconds: float | None
+    #: What its subtraction does, or why it is left to the mask, where it asks for that.
+    verdict: str = ""
+    is_subtracted: bool = False
     #: Its surroundings; none where they can't be shown.
     figures: tuple[Figure, ...] = ()
 
@@ -178,6 +181,10 @@ class Album:
         drawn = draw_image(cutout.evidence, scale)
         title, unit = cutout.evidence_title, cutout.evidence_unit
         figures = [self._add("evidence", drawn, outline, cutout, title, (scale, unit))]
+        if cutout.residual is not None:
+            drawn = draw_image(cutout.residual, scale)
+            title = "evidence, light taken out"
+            figures.append(self._add("residual", drawn, outline, cutout, title, (scale, unit)))
         if cutout.curve is not None:
             figures.append(self._add_curve(cutout.curve, footprint, exposure))
         common = Scale.of_values(cutout.before, cutout.after)
@@ -189,8 +196,9 @@ class Album:
                 title = f"rate {name}: {source}"
                 drawn = draw_image(image, common)
                 figures.append(self._add(name, drawn, outline, cutout, title, (common, "DN/s")))
-        flags = draw_flags(cutout.dq)
-        figures.append(self._add("flags", flags, outline, cutout, cutout.dq_title, None))
+        if cutout.residual is None:  # what is taken out is not flagged
+            flags = draw_flags(cutout.dq)
+            figures.append(self._add("flags", flags, outline, cutout, cutout.dq_title, None))
         return tuple(figures)
 
     def _add(

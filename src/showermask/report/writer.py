@@ -13,6 +13,7 @@ from showermask.exposure.images import ImageReader
 from showermask.exposure.names import product_suffix
 from showermask.files import atomic_folder, atomic_write
 from showermask.glow.quicklook import MaskedPlaces
+from showermask.glow.verdicts import Verdict, judge_showers
 from showermask.masking.cost import time_lost
 from showermask.masking.footprint import find_footprints
 from showermask.masking.mask import Mask
@@ -159,8 +160,9 @@ def _of_exposure(
     with ImageReader(path) as reader:
         mask = Mask.plan(region_file, reader.exposure, **(parameters or {}))
         masked = MaskedPlaces(mask.footprints)
+        verdicts = _verdicts(reader, region_file)
         reports = [
-            _of_entry(reader, region_file, entry, masked, rates, budget)
+            _of_entry(reader, region_file, entry, masked, rates, budget, verdicts.get(id(entry)))
             for entry in region_file.entries
         ]
     notes = []
@@ -185,6 +187,15 @@ def _of_exposure(
     )
 
 
+def _verdicts(reader: ImageReader, region_file: RegionFile) -> dict[int, Verdict]:
+    """Return the verdict on each entry that asks for subtraction, by the entry's id."""
+    is_asked = any(entry.is_to_be_subtracted for entry in region_file.entries)
+    if not is_asked or not reader.exposure.is_ramp or reader.exposure.is_raw:
+        return {}
+    found = judge_showers(region_file, reader, reader.exposure)
+    return {id(verdict.entry): verdict for verdict in found}
+
+
 def _of_entry(
     reader: ImageReader,
     region_file: RegionFile,
@@ -192,19 +203,25 @@ def _of_entry(
     masked: MaskedPlaces,
     rates: RateSource,
     budget: _Budget,
+    verdict: Verdict | None,
 ) -> EntryReport:
     exposure = reader.exposure
     footprint = find_footprints([entry], exposure.shape)[0]
     is_small = max(part.stop - part.start for part in footprint.box) <= _LARGEST_PICTURE
     has_pictures = footprint.inside.any() and is_small and budget.take()
     first, last = footprint.groups.start, footprint.groups.stop - 1
+    model = verdict.model if verdict is not None and verdict.is_subtracted else None
     return EntryReport(
         entry=entry,
         key=region_file.key_of(entry),
         pixels=footprint.pixels,
         groups=f"groups {first} to {last}" if exposure.is_ramp else "all groups",
         seconds=time_lost(footprint, exposure),
-        figures=budget.album.draw(footprint, cut_out(reader, footprint, masked, rates), exposure)
+        is_subtracted=model is not None,
+        verdict="" if verdict is None else verdict.describe().partition(": ")[2],
+        figures=budget.album.draw(
+            footprint, cut_out(reader, footprint, masked, rates, model), exposure
+        )
         if has_pictures
         else (),
     )
