@@ -1,8 +1,8 @@
 """What is left of showers in the rate: unmasked, masked, and with their light taken out.
 
-Run: python benchmarks/subtract/score.py KIND FIRST_SEED COUNT [--proposed] [--verbose]
+Run: python benchmarks/subtract/compare.py KIND FIRST_SEED COUNT [--proposed] [--verbose]
          [--prototype FILE] [--offset PART] [--scale PART]
-     python benchmarks/subtract/score.py FOLDER [PATTERN] [...]
+     python benchmarks/subtract/compare.py FOLDER [PATTERN] [...]
 
 Kinds and folders are those of ``benchmarks/propose/score.py``. Rates are made by the stock
 ``ramp_fit``. The error is the rate less that of the twin without showers, summed over blocks of
