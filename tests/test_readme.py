@@ -11,6 +11,7 @@ from showermask import read_regions
 from showermask.cli import main
 from showermask.masking.mask import DEFAULT_FLAGS, MAX_MASKED_FRACTION
 from showermask.pipeline.step import ManualShowerMaskStep
+from showermask.pipeline.subtract import SubtractShowersStep
 from showermask.regionfile.maskfile import write_mask
 
 ROOT = Path(__file__).parents[1]
@@ -59,13 +60,17 @@ def test_example_region_file():
 
 
 def test_parameter_files_have_the_defaults():
-    """The values in the parameter files are the defaults of the step, which are the core's."""
-    step = ManualShowerMaskStep()
-    assert tuple(step.flags) == DEFAULT_FLAGS
-    assert step.max_masked_fraction == MAX_MASKED_FRACTION
-    for name in ("manual_shower_mask", "calwebb_detector1_showers"):
+    """The values in the parameter files are the defaults of the steps, which are the core's."""
+    masking = ManualShowerMaskStep()
+    assert tuple(masking.flags) == DEFAULT_FLAGS
+    assert masking.max_masked_fraction == MAX_MASKED_FRACTION
+    steps = {"manual_shower_mask": masking, "subtract_showers": SubtractShowersStep()}
+    seen = []
+    for name in (*steps, "calwebb_detector1_showers"):
         text = (ROOT / "config" / f"{name}.asdf").read_text()
         tree = yaml.safe_load(text.split("--- !core/asdf-1.1.0")[1].removesuffix("...\n"))
-        config = tree["steps"][0] if "steps" in tree else tree
-        for parameter, value in config["parameters"].items():
-            assert getattr(step, parameter) == value
+        for config in tree.get("steps", [tree]):
+            seen.append(config["name"])
+            for parameter, value in config["parameters"].items():
+                assert getattr(steps[config["name"]], parameter) == value
+    assert sorted(seen) == sorted([*steps, *steps])

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from showermask.glow.common_mode import LEAST_ROW, common
 from showermask.glow.differences import Images, level_and_noise, medians, read_differences
+from showermask.glow.noise_field import NoiseField, binned
 from showermask.glow.ramp_noise import RampNoise, measure_ramp_noise
 from showermask.glow.shower_fit import Surroundings, fit_shower
 from showermask.glow.shower_model import ShowerModel
@@ -108,6 +109,9 @@ class _Frame:
     noise: RampNoise | None
     _noises: dict[int, RampNoise] = field(default_factory=dict)
     _drifts: dict[tuple[int, int], NDArray[np.float32]] = field(default_factory=dict)
+    _cells: dict[tuple[int, int], tuple[NDArray[np.float32], NDArray[np.float32], float]] = field(
+        default_factory=dict
+    )
     _excluded: Mapping[int, NDArray[np.bool_]] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -155,6 +159,7 @@ class _Frame:
             differences=differences,
             radius=place.radius,
             noise=self._noise(integration),
+            field=self._field(integration, place.box[0]),
             group_time=self.group_time,
             rate=place.rate,
             rate_variance=place.rate_variance,
@@ -174,17 +179,23 @@ class _Frame:
 
     def _drift(self, integration: int, rows: slice) -> NDArray[np.float32]:
         """Return what rows have in common in each difference, ``(ndiff, rows, 1)``."""
-        ny, nx = self.image_shape
-        strip = _STRIP if nx >= LEAST_ROW else ny
-        starts = range(rows.start // strip * strip, rows.stop, strip)
-        parts = [self._strip_drift(integration, start, min(start + strip, ny)) for start in starts]
+        starts = self._strips(rows)
+        parts = [self._strip_drift(integration, start) for start in starts]
         first = starts[0]
         return np.concatenate(parts, axis=1)[:, rows.start - first : rows.stop - first]
 
-    def _strip_drift(self, integration: int, start: int, stop: int) -> NDArray[np.float32]:
+    def _strips(self, rows: slice) -> range:
+        """Return where the strips start that hold some rows; a narrow frame is one strip."""
+        ny, nx = self.image_shape
+        strip = _STRIP if nx >= LEAST_ROW else ny
+        return range(rows.start // strip * strip, rows.stop, strip)
+
+    def _strip_drift(self, integration: int, start: int) -> NDArray[np.float32]:
         key = integration, start
         if key not in self._drifts:
-            box = slice(start, stop), slice(0, self.image_shape[1])
+            ny, nx = self.image_shape
+            stop = min(start + _STRIP, ny) if nx >= LEAST_ROW else ny
+            box = slice(start, stop), slice(0, nx)
             differences = read_differences(self.images, integration, self.image_shape, box).values
             level, noise = level_and_noise(differences)
             differences -= level
@@ -192,7 +203,22 @@ class _Frame:
             if excluded is not None:
                 differences[:, excluded[box]] = np.nan
             self._drifts[key] = common(differences, noise)
+            differences -= self._drifts[key]
+            differences[np.abs(differences) > _HIT * noise] = np.nan
+            known = level[np.isfinite(level)]
+            rate = float(np.median(known)) if known.size else 0.0
+            self._cells[key] = (*binned(differences), rate)
         return self._drifts[key]
+
+    def _field(self, integration: int, rows: slice) -> NoiseField:
+        """Return what the strips of some rows tell of the noise of areas."""
+        parts = [self._cells[integration, start] for start in self._strips(rows)]
+        return NoiseField(
+            cells=np.concatenate([part[0] for part in parts], axis=1),
+            counts=np.concatenate([part[1] for part in parts], axis=1),
+            noise=self._noise(integration),
+            rate=float(np.median([part[2] for part in parts])),
+        )
 
     def _rate_of_others(
         self, place: _Place

@@ -8,6 +8,7 @@ added again.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -86,6 +87,7 @@ def unbiased_map(
     planes: int,
     rng: np.random.Generator,
     draws: int = 4,
+    excess: Sequence[float] = (1.0,) * 7,
 ) -> ShapeMap:
     """Return the smooth map of a glow with all of its light, and its noise.
 
@@ -102,6 +104,8 @@ def unbiased_map(
         For draws of noise.
     draws : int, optional
         How many.
+    excess : sequence of float, optional
+        Noise of structures of 1, 2, 4 … cells, in units of what the variance says.
 
     Returns
     -------
@@ -118,7 +122,7 @@ def unbiased_map(
     if measured is None:
         nothing = np.zeros(amplitude.shape, np.float32)
         return ShapeMap(image=nothing, variance=nothing)
-    shrinkage = _Shrinkage(measured, window, planes)
+    shrinkage = _Shrinkage(measured, window, planes, excess)
     image = np.maximum(shrinkage.apply(measured.values), 0)
     noise = measured.variance
     square = np.zeros_like(image)
@@ -166,7 +170,13 @@ class _Measured:
 class _Shrinkage:
     """The part of each place of each plane of a map that is not noise."""
 
-    def __init__(self, measured: _Measured, window: NDArray[np.floating], planes: int) -> None:
+    def __init__(
+        self,
+        measured: _Measured,
+        window: NDArray[np.floating],
+        planes: int,
+        excess: Sequence[float] = (1.0,) * 7,
+    ) -> None:
         self._window = window.astype(np.float32)
         noise = np.sqrt(gaussian_filter(measured.variance, _AROUND))
         self._parts = []
@@ -175,11 +185,14 @@ class _Shrinkage:
             smoother = _smoothed(smooth, scale)
             self._parts.append(
                 _part_of_signal(
-                    smooth - smoother, _OF_PLANE[scale] * noise, scale, _LEAST_POWER[scale]
+                    smooth - smoother,
+                    np.float32(excess[scale] * _OF_PLANE[scale]) * noise,
+                    scale,
+                    _LEAST_POWER[scale],
                 )
             )
             smooth = smoother
-        rest_noise = _OF_REST[planes - 1] * noise
+        rest_noise = np.float32(excess[planes] * _OF_REST[planes - 1]) * noise
         self._rest = _part_of_signal(smooth, rest_noise, planes - 1, _LEAST_POWER[-1])
 
     def apply(self, image: NDArray[np.float32]) -> NDArray[np.float32]:

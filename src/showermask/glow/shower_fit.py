@@ -19,6 +19,7 @@ from scipy.ndimage import gaussian_filter, median_filter
 
 from showermask.glow.idle_course import average_idle_course
 from showermask.glow.light_curve import LightCurve, fit_glow
+from showermask.glow.noise_field import NoiseField
 from showermask.glow.ramp_noise import RampNoise
 from showermask.glow.shape_map import unbiased_map
 from showermask.glow.shower_model import ShowerModel
@@ -29,6 +30,9 @@ __all__ = ["Surroundings", "fading_window", "fit_shower", "planes_for"]
 _ROUNDS = 5
 #: Rounds in which the onset is looked for again, and how many differences to each side.
 _SEARCHED, _ONSETS = (0, 2), 2
+#: Rounds in which the noise of areas and of pixels is measured; the latter is averaged over a
+#: Gaussian of so many pixels.
+_MEASURED, _NOISE_SIGMA = (0, 2), 1.5
 #: The map is whole up to here, in units of the entry, and nothing from there on.
 _WHOLE, _NOTHING = 1.25, 1.9
 #: The map is first taken for the entry, that fades out here.
@@ -71,6 +75,8 @@ class Surroundings:
         ``(rows, columns)``: how far a pixel is from the centre of the entry, in its units.
     noise : RampNoise
         The noise of the differences.
+    field : NoiseField
+        The noise of areas.
     group_time : float
         Time between groups in s.
     rate, rate_variance : `numpy.ndarray`, optional
@@ -83,6 +89,7 @@ class Surroundings:
     differences: NDArray[np.float32]
     radius: NDArray[np.float64]
     noise: RampNoise
+    field: NoiseField
     group_time: float
     rate: NDArray[np.float64] | None = None
     rate_variance: NDArray[np.float64] | None = None
@@ -166,8 +173,9 @@ class _Fit:
         #: Changes of sources that are no showers: non-linearity, pointing, brighter-fatter effect.
         unsteady = _UNSTEADY_IDLE if self.is_idle else _UNSTEADY
         self.unsteady = (unsteady * np.maximum(self.flux - middle, 0)) ** 2
-        variance = around.noise.variance(self.flux) + _LASTING * self.unsteady
-        self.inverse_noise = np.where(self.usable, 1 / variance, 0.0)
+        #: Variance of the pixels, in units of what is expected of their rate.
+        self.noisier = np.ones_like(self.flux)
+        self.inverse_noise = self._inverse_noise()
         self.window = fading_window(around.radius)
         self.map = (self.window * np.clip(_FIRST - around.radius, 0, 1)).astype(np.float32)
         self.variance = np.zeros_like(self.map)
@@ -175,6 +183,8 @@ class _Fit:
         self.amplitude_variance = np.full(self.map.shape, np.inf)
         self.course = np.zeros(self.ndiff)
         self.certainty, self.course_error = 1.0, 0.0
+        self.size = math.sqrt(np.count_nonzero(around.radius <= 1) / math.pi)
+        self.excess = 1.0
         self.planes = planes_for(around.radius)
         self.rng = np.random.default_rng(1)
         self.pixel_classes, self.inverses = self._covariances()
@@ -184,8 +194,12 @@ class _Fit:
         for number in range(_ROUNDS):
             if not (self.map * self.inverse_noise).any() or not self._fit_course(number):
                 return None
+            if number in _MEASURED:
+                self.excess = self.around.field.excess(self.course, self.size)
             draws = _LAST_DRAWS if number == _ROUNDS - 1 else _DRAWS
             self._fit_map(draws)
+            if number in _MEASURED:
+                self._measure_noise()
         if not self.map.any():
             return None
         inside = (self.map > 0.1 * self.map.max()) & np.isfinite(self.amplitude_variance)
@@ -200,11 +214,26 @@ class _Fit:
             course=self.course,
             onset=self.onset,
             is_idle=self.is_idle,
-            snr=snr,
+            snr=snr / self.excess,
             chi_square=self._misfit(),
             course_error=self.course_error,
             motion=self._motion(),
         )
+
+    def _inverse_noise(self) -> NDArray[np.float64]:
+        """Return the inverse variance of a difference of each pixel, 0 where it is not used."""
+        variance = self.noisier * self.around.noise.variance(self.flux) + _LASTING * self.unsteady
+        return np.where(self.usable, 1 / variance, 0.0)
+
+    def _measure_noise(self) -> None:
+        """Measure the noise of the pixels, for some are noisier than their rate tells."""
+        model = self.rate + self.map * self.course[self.which, np.newaxis, np.newaxis]
+        left = np.where(self.known, self.differences - model, 0.0)
+        # Of a median over a normal distribution; what is not known has no say.
+        spread = 1.4826 * np.median(np.abs(left), axis=0) * len(left) / np.maximum(self.count, 1)
+        found = gaussian_filter(spread**2, _NOISE_SIGMA) / self.around.noise.variance(self.flux)
+        self.noisier = np.maximum(found, 1.0)
+        self.inverse_noise = self._inverse_noise()
 
     def _first_rate(self) -> NDArray[np.float64]:
         """Return the rate before the onset; all differences' median where there is no before."""
@@ -347,7 +376,8 @@ class _Fit:
             self.rate + self.map * self.course[self.which, np.newaxis, np.newaxis],
         )
         rate, amplitude, variance = self._amplitudes(filled)
-        variance = variance * len(self.which) / np.maximum(self.count, 1) + self.unsteady
+        variance *= self.noisier * len(self.which) / np.maximum(self.count, 1)
+        variance += self.unsteady
         middle = median_filter(amplitude, 5)
         is_odd = np.abs(amplitude - middle) > _ODD * np.sqrt(variance) + _ODD_PART * np.abs(middle)
         variance = np.where(self.usable & ~is_odd, variance, np.inf)
@@ -356,6 +386,7 @@ class _Fit:
             variance,
             self.window,
             planes=self.planes,
+            excess=[1 + (self.excess - 1) * min(1.0, 2**k / self.size) for k in range(7)],
             rng=self.rng,
             draws=draws,
         )

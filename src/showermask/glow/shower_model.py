@@ -21,7 +21,7 @@ _LEAST_SNR, _LEAST_IDLE_SNR = 6.0, 7.0
 #: Chi-square per degree of freedom of the light curve: so much is taken for chance and for
 #: imperfect templates, and more of a bright shower, in which small misfits stand out: a
 #: part of its signal-to-noise ratio squared.
-_MISFIT, _MISFIT_OF_BRIGHT = 2.5, 0.0012
+_MISFIT, _MISFIT_OF_BRIGHT = 2.5, 0.0015
 #: Early and late light of a shower lie no further apart, in units of its size.
 _MOST_MOTION = 0.35
 

@@ -1,0 +1,117 @@
+"""The noise of glow-sized areas, told from the rest of the frame.
+
+The noise of a pixel does not tell that of an area: drifts, interference and what follows a reset
+are alike in neighbouring pixels. The amplitude of a course, averaged over areas of the size of a
+glow, scatters over the frame by more than white noise would make it; by as much a glow must stand
+out more.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
+
+from showermask.glow.ramp_noise import RampNoise
+
+__all__ = ["CELL", "NoiseField", "binned"]
+
+#: Pixels of a cell, along each axis.
+CELL = 4
+#: Standard deviation of the Gaussian that stands for a glow, in units of its radius.
+_SIGMA = 0.5
+#: A cell counts where so much of the Gaussian around it is known; so many cells are needed.
+_LEAST_PART, _LEAST_CELLS = 0.6, 40
+_LEAST_DIFFERENCES = 4
+#: The scatter is told from the range of such a part of the areas, so many standard deviations of a
+#: normal distribution: structures have longer tails than its middle tells, and sources are rare.
+_PART, _OF_NORMAL = 0.85, 1.44
+_UNCERTAIN = 1.2
+
+
+def binned(differences: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return the mean of each cell of differences, and how many values it has.
+
+    Parameters
+    ----------
+    differences : `numpy.ndarray`
+        ``(n, rows, columns)``; NaN where unknown. What is left over at the edges is dropped.
+
+    Returns
+    -------
+    mean, count : `numpy.ndarray`
+        ``(n, rows / CELL, columns / CELL)`` float32.
+    """
+    n, ny, nx = differences.shape
+    cut = differences[:, : ny // CELL * CELL, : nx // CELL * CELL]
+    known = np.isfinite(cut)
+    shape = n, ny // CELL, CELL, nx // CELL, CELL
+    total = np.where(known, cut, np.float32(0)).reshape(shape).sum(axis=(2, 4))
+    count = known.reshape(shape).sum(axis=(2, 4), dtype=np.float32)
+    return np.divide(total, count, out=np.zeros_like(total), where=count > 0), count
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class NoiseField:
+    """Differences of a frame, or of strips of it, in cells, without what is to be taken out.
+
+    Parameters
+    ----------
+    cells, counts : `numpy.ndarray`
+        ``(ndiff, rows, columns)``, from `binned`; counts are 0 where showers are.
+    noise : RampNoise
+        The noise of a pixel.
+    rate : float
+        Rate of a typical pixel, in DN a group.
+    """
+
+    cells: NDArray[np.float32]
+    counts: NDArray[np.float32]
+    noise: RampNoise
+    rate: float
+
+    def excess(self, course: NDArray[np.float64], radius: float) -> float:
+        """Return the scatter of areas in units of what white noise would make, at least 1.
+
+        Parameters
+        ----------
+        course : `numpy.ndarray`
+            ``(ndiff,)``: light of each difference.
+        radius : float
+            Radius of the areas, in pixels.
+
+        Returns
+        -------
+        float
+            1 where noise is white, or there is too little to tell.
+        """
+        which = np.flatnonzero(np.median(self.counts, axis=(1, 2)) > 0.3 * CELL**2)
+        if len(which) < _LEAST_DIFFERENCES:
+            return 1.0
+        covariance = self.noise.covariance(which, self.rate)
+        filters = np.linalg.solve(covariance, np.stack([course[which], np.ones(len(which))]).T)
+        of_glow, of_rate = filters.T
+        weights = of_glow - of_rate * (of_glow.sum() / of_rate.sum())
+        power = float(weights @ covariance @ weights)
+        if not power > 0:
+            return 1.0
+        # What is not known of a cell in a difference is as its mean, which is 0.
+        there = self.counts[which].mean(axis=0)
+        signal = np.tensordot(weights, self.cells[which], 1)
+        sigma = max(0.5, _SIGMA * radius / CELL)
+        smooth = gaussian_filter(signal * there, sigma, mode="constant")
+        total = gaussian_filter(there, sigma, mode="constant")
+        # Of a Gaussian squared, which is a narrower one.
+        expected = power * gaussian_filter(there, sigma / np.sqrt(2), mode="constant")
+        expected /= 4 * np.pi * sigma**2
+        known = total > _LEAST_PART * CELL**2
+        if np.count_nonzero(known) < _LEAST_CELLS:
+            return 1.0
+        scaled = smooth[known] / np.sqrt(expected[known])
+        scaled -= np.median(scaled)
+        scatter = float(np.quantile(np.abs(scaled), _PART)) / _OF_NORMAL
+        # Few independent areas tell it badly.
+        areas = np.count_nonzero(known) / max(1.0, 4 * np.pi * sigma**2)
+        return max(1.0, scatter) * (1 + _UNCERTAIN / float(np.sqrt(areas)))
