@@ -44,13 +44,23 @@ def binned(differences: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArr
     mean, count : `numpy.ndarray`
         ``(n, rows / CELL, columns / CELL)`` float32.
     """
-    n, ny, nx = differences.shape
+    _, ny, nx = differences.shape
     cut = differences[:, : ny // CELL * CELL, : nx // CELL * CELL]
     known = np.isfinite(cut)
-    shape = n, ny // CELL, CELL, nx // CELL, CELL
-    total = np.where(known, cut, np.float32(0)).reshape(shape).sum(axis=(2, 4))
-    count = known.reshape(shape).sum(axis=(2, 4), dtype=np.float32)
+    total = _summed(np.where(known, cut, np.float32(0)))
+    count = _summed(known.astype(np.float32))
     return np.divide(total, count, out=np.zeros_like(total), where=count > 0), count
+
+
+def _summed(cube: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the sum of each cell; strided additions are several times as quick as two axes."""
+    rows = cube[:, ::CELL].copy()
+    for k in range(1, CELL):
+        rows += cube[:, k::CELL]
+    cells: NDArray[np.float32] = rows[:, :, ::CELL].copy()
+    for k in range(1, CELL):
+        cells += rows[:, :, k::CELL]
+    return cells
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -27,8 +27,8 @@ _GROWN, _MARGIN = 1.2, 8
 _SPILL = 5
 #: What is flagged as a jump is a hit from so many standard deviations on.
 _HIT = 6.0
-#: Passes over showers that overlap.
-_PASSES = 3
+#: Rounds of the fits in each pass over showers that overlap.
+_ROUNDS = (5, 3, 5)
 #: Pixels so near to an entry, in its units, are left out of what rows have in common and of the
 #: rates of other integrations.
 _LEFT_OUT = 1.6
@@ -71,13 +71,14 @@ def fit_showers(
     """
     models: dict[int, ShowerModel] = {}
     frame = _Frame(images, entries, image_shape, group_time, noise)
-    for number in range(_PASSES):
+    for number in range(len(_ROUNDS)):
         for position in sorted(range(len(entries)), key=frame.order):
             touching = frame.touching(position)
             if number and not touching:
                 continue
             others = [models[other] for other in touching if other in models]
-            model = fit_shower(frame.around(position, others), entries[position].group or 0)
+            group = entries[position].group or 0
+            model = fit_shower(frame.around(position, others), group, rounds=_ROUNDS[number])
             models.pop(position, None)
             if model is not None:
                 models[position] = model

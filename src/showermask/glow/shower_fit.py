@@ -27,12 +27,13 @@ from showermask.regionfile.entry import Box
 
 __all__ = ["Surroundings", "fading_window", "fit_shower", "planes_for"]
 
-_ROUNDS = 5
 #: Rounds in which the onset is looked for again, and how many differences to each side.
 _SEARCHED, _ONSETS = (0, 2), 2
 #: Rounds in which the noise of areas and of pixels is measured; the latter is averaged over a
 #: Gaussian of so many pixels.
 _MEASURED, _NOISE_SIGMA = (0, 2), 1.5
+#: Distances are cut off at so many standard deviations; one of these in units of their mean.
+_CUT, _OF_MEAN_DISTANCE = 5.0, math.sqrt(math.pi / 2)
 #: The map is whole up to here, in units of the entry, and nothing from there on.
 _WHOLE, _NOTHING = 1.25, 1.9
 #: The map is first taken for the entry, that fades out here.
@@ -95,7 +96,7 @@ class Surroundings:
     rate_variance: NDArray[np.float64] | None = None
 
 
-def fit_shower(around: Surroundings, first_group: int) -> ShowerModel | None:
+def fit_shower(around: Surroundings, first_group: int, *, rounds: int = 5) -> ShowerModel | None:
     """Fit the model of a shower.
 
     Parameters
@@ -104,6 +105,8 @@ def fit_shower(around: Surroundings, first_group: int) -> ShowerModel | None:
         The differences around it.
     first_group : int
         First group that it spoils, as the entry says; the onset is looked for near it.
+    rounds : int, optional
+        How often course and map are fitted; 3 at least.
 
     Returns
     -------
@@ -114,7 +117,7 @@ def fit_shower(around: Surroundings, first_group: int) -> ShowerModel | None:
     which = np.flatnonzero(known)
     if len(which) < _LEAST_DIFFERENCES:
         return None
-    return _Fit(around, which, first_group - 1).run()
+    return _Fit(around, which, first_group - 1).run(rounds)
 
 
 def fading_window(radius: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -189,14 +192,14 @@ class _Fit:
         self.rng = np.random.default_rng(1)
         self.pixel_classes, self.inverses = self._covariances()
 
-    def run(self) -> ShowerModel | None:
+    def run(self, rounds: int) -> ShowerModel | None:
         """Fit course and map in turn."""
-        for number in range(_ROUNDS):
+        for number in range(rounds):
             if not (self.map * self.inverse_noise).any() or not self._fit_course(number):
                 return None
             if number in _MEASURED:
                 self.excess = self.around.field.excess(self.course, self.size)
-            draws = _LAST_DRAWS if number == _ROUNDS - 1 else _DRAWS
+            draws = _LAST_DRAWS if number == rounds - 1 else _DRAWS
             self._fit_map(draws)
             if number in _MEASURED:
                 self._measure_noise()
@@ -228,10 +231,12 @@ class _Fit:
     def _measure_noise(self) -> None:
         """Measure the noise of the pixels, for some are noisier than their rate tells."""
         model = self.rate + self.map * self.course[self.which, np.newaxis, np.newaxis]
-        left = np.where(self.known, self.differences - model, 0.0)
-        # Of a median over a normal distribution; what is not known has no say.
-        spread = 1.4826 * np.median(np.abs(left), axis=0) * len(left) / np.maximum(self.count, 1)
-        found = gaussian_filter(spread**2, _NOISE_SIGMA) / self.around.noise.variance(self.flux)
+        left = np.abs(np.where(self.known, self.differences - model, 0.0))
+        expected = self.around.noise.variance(self.flux)
+        # A mean distance, of hits that nobody has flagged cut off, of a normal distribution.
+        np.minimum(left, _CUT * np.sqrt(expected), out=left)
+        spread = _OF_MEAN_DISTANCE * left.sum(axis=0) / np.maximum(self.count, 1)
+        found = gaussian_filter(spread**2, _NOISE_SIGMA) / expected
         self.noisier = np.maximum(found, 1.0)
         self.inverse_noise = self._inverse_noise()
 
