@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import solve_triangular
-from scipy.ndimage import gaussian_filter, median_filter
+from scipy.ndimage import gaussian_filter, median_filter, rank_filter
 
 from showermask.glow.idle_course import average_idle_course
 from showermask.glow.light_curve import LightCurve, fit_glow
@@ -153,6 +153,20 @@ def planes_for(radius: NDArray[np.float64]) -> int:
     """
     size = math.sqrt(np.count_nonzero(radius <= 1) / math.pi)
     return int(np.clip(round(math.log2(max(2.0, size))), 2, 5))
+
+
+def _odd(amplitude: NDArray[np.float64], variance: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Return which pixels do something else than their neighbours.
+
+    They are far off the median around them, and have no two neighbours that are like them, as the
+    pixels of a thin glow have.
+    """
+    middle = median_filter(amplitude, 5)
+    high = np.maximum(middle, rank_filter(amplitude, -3, size=3))
+    low = np.minimum(middle, rank_filter(amplitude, 2, size=3))
+    limit = _ODD * np.sqrt(variance) + _ODD_PART * np.abs(middle)
+    is_odd: NDArray[np.bool_] = (amplitude > high + limit) | (amplitude < low - limit)
+    return is_odd
 
 
 class _Fit:
@@ -383,9 +397,7 @@ class _Fit:
         rate, amplitude, variance = self._amplitudes(filled)
         variance *= self.noisier * len(self.which) / np.maximum(self.count, 1)
         variance += self.unsteady
-        middle = median_filter(amplitude, 5)
-        is_odd = np.abs(amplitude - middle) > _ODD * np.sqrt(variance) + _ODD_PART * np.abs(middle)
-        variance = np.where(self.usable & ~is_odd, variance, np.inf)
+        variance = np.where(self.usable & ~_odd(amplitude, variance), variance, np.inf)
         found = unbiased_map(
             np.where(self.usable, amplitude, 0.0),
             variance,

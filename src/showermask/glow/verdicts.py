@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -85,15 +86,7 @@ def judge_rates(
     """
     entries = [entry for entry in region_file.entries if entry.is_to_be_subtracted]
     models = fit_rate_excesses(rates, errors, entries)
-    return [
-        Verdict(
-            entry=entry,
-            key=region_file.key_of(entry),
-            model=model,
-            doubt="no light is found" if model is None else model.doubt(),
-        )
-        for entry, model in zip(entries, models, strict=True)
-    ]
+    return _verdicts(region_file, entries, models, "no light is found")
 
 
 def judge_showers(
@@ -134,12 +127,22 @@ def judge_showers(
             for entry in entries
         ]
     models = fit_showers(images, entries, exposure.image_shape, group_time, noise=noise)
+    return _verdicts(region_file, entries, models, "no light is found that fades")
+
+
+def _verdicts(
+    region_file: RegionFile,
+    entries: Sequence[Entry],
+    models: Sequence[ShowerModel | None],
+    missing: str,
+) -> list[Verdict]:
+    """Return what the models say; what is missing where there is none."""
     return [
         Verdict(
             entry=entry,
             key=region_file.key_of(entry),
             model=model,
-            doubt="no light is found that fades" if model is None else model.doubt(),
+            doubt=missing if model is None else model.doubt(),
         )
         for entry, model in zip(entries, models, strict=True)
     ]
