@@ -202,6 +202,10 @@ class _Fit:
         self.certainty, self.course_error = 1.0, 0.0
         self.size = math.sqrt(np.count_nonzero(around.radius <= 1) / math.pi)
         self.excess = 1.0
+        #: Whether what hardly changes from round to round is measured anew in this one.
+        self.is_measuring = True
+        self.odd = np.zeros(self.map.shape, bool)
+        self.drift = np.zeros(len(which))
         self.planes = planes_for(around.radius)
         self.rng = np.random.default_rng(1)
         self.pixel_classes, self.inverses = self._covariances()
@@ -209,6 +213,7 @@ class _Fit:
     def run(self, rounds: int) -> ShowerModel | None:
         """Fit course and map in turn."""
         for number in range(rounds):
+            self.is_measuring = number in _MEASURED or number == rounds - 1
             if not (self.map * self.inverse_noise).any() or not self._fit_course(number):
                 return None
             if number in _MEASURED:
@@ -315,6 +320,8 @@ class _Fit:
 
     def _drift_beside(self) -> NDArray[np.float64]:
         """Return what a ring around the glow has in common, as far as it is more than chance."""
+        if not self.is_measuring:
+            return self.drift
         ring = self.usable & (self.around.radius > _NOTHING) & (self.around.radius < _RING)
         if np.count_nonzero(ring) < _LEAST_RING:
             return np.zeros(len(self.which))
@@ -326,8 +333,8 @@ class _Fit:
         by_chance = 1.57 * typical / np.count_nonzero(ring)  # of a median
         power = float(middle.var())
         part = min(1.0, max(0.0, 1 - 1.5 * by_chance / power)) if power > 0 else 0.0
-        drift: NDArray[np.float64] = part * middle
-        return drift
+        self.drift = part * middle
+        return self.drift
 
     def _on_all(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return values of the differences that are used as those of all, NaN elsewhere."""
@@ -397,7 +404,9 @@ class _Fit:
         rate, amplitude, variance = self._amplitudes(filled)
         variance *= self.noisier * len(self.which) / np.maximum(self.count, 1)
         variance += self.unsteady
-        variance = np.where(self.usable & ~_odd(amplitude, variance), variance, np.inf)
+        if self.is_measuring:
+            self.odd = _odd(amplitude, variance)
+        variance = np.where(self.usable & ~self.odd, variance, np.inf)
         found = unbiased_map(
             np.where(self.usable, amplitude, 0.0),
             variance,
