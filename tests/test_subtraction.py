@@ -314,7 +314,7 @@ class TestModel:
         ("change", "word"),
         [
             ({"snr": 5.0}, "S/N 5.0"),
-            ({"snr": 6.5, "is_idle": True}, "began before"),
+            ({"snr": 6.2, "is_idle": True}, "began before"),
             ({"chi_square": 50.0}, "does not fade"),
             ({"snr": float("nan")}, "S/N nan"),
         ],

@@ -17,7 +17,7 @@ __all__ = ["ShowerModel", "slope_of_course", "slope_weights"]
 
 #: Signal-to-noise ratio from which on a shower is taken out: one whose onset the ramp shows, and
 #: one that began before.
-_LEAST_SNR, _LEAST_IDLE_SNR = 6.0, 7.0
+_LEAST_SNR, _LEAST_IDLE_SNR = 6.0, 6.5
 #: Chi-square per degree of freedom of the light curve: so much is taken for chance and for
 #: imperfect templates, and more of a bright shower, in which small misfits stand out: a
 #: part of its signal-to-noise ratio squared.
