@@ -289,11 +289,9 @@ class _Fit:
             inverses.append(np.asarray(np.linalg.inv(covariance), np.float64))
         return classes, inverses
 
-    def _light_curve(self, part: NDArray[np.bool_] | None = None) -> LightCurve:
+    def _light_curve(self) -> LightCurve:
         """Return the light curve of the map, in its units, above a constant."""
         weights = self.map * self.inverse_noise
-        if part is not None:
-            weights = weights * part
         inside = weights > 0
         weight, light = weights[inside], self.map[inside].astype(float)
         there = self.known[:, inside]

@@ -8,11 +8,36 @@ import numpy as np
 from numpy.typing import NDArray
 
 from showermask.exposure.product import Exposure
-from showermask.glow.evidence import ExposureImages
+from showermask.glow.evidence import Evidence, ExposureImages
 from showermask.glow.shower_model import ShowerModel
-from showermask.regionfile.entry import Box
+from showermask.regionfile.entry import Box, Entry
 
-__all__ = ["WithoutShowers"]
+__all__ = ["WithoutShowers", "residual_evidence"]
+
+
+def residual_evidence(
+    images: ExposureImages, evidence: Evidence, entry: Entry, models: Sequence[ShowerModel]
+) -> Evidence:
+    """Return the evidence for an entry without the light of some showers.
+
+    Parameters
+    ----------
+    images : ExposureImages
+        The ramp.
+    evidence : Evidence
+        The evidence for the entry with all light: the same course is looked for.
+    entry : Entry
+        The entry.
+    models : sequence of ShowerModel
+        The showers that are taken out.
+
+    Returns
+    -------
+    Evidence
+        The evidence that is left.
+    """
+    course = None if evidence.fit is None else evidence.fit.shape
+    return Evidence.of_entry(WithoutShowers(images, models), entry, course=course)
 
 
 class WithoutShowers:

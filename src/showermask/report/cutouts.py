@@ -16,7 +16,7 @@ from showermask.files import is_file
 from showermask.glow.evidence import Evidence
 from showermask.glow.quicklook import MaskedPlaces, estimate_rate
 from showermask.glow.shower_model import ShowerModel
-from showermask.glow.without import WithoutShowers
+from showermask.glow.without import residual_evidence
 from showermask.masking.footprint import Footprint
 from showermask.regionfile.entry import Box, box_within, grow_box
 
@@ -195,11 +195,7 @@ def _residual(
     """Return the evidence of a ramp without the light of a shower."""
     try:
         evidence = Evidence.of_entry(reader, footprint.entry)
-        left = Evidence.of_entry(
-            WithoutShowers(reader, [model]),
-            footprint.entry,
-            course=None if evidence.fit is None else evidence.fit.shape,
-        )
+        left = residual_evidence(reader, evidence, footprint.entry, [model])
         wide = grow_box(box, _SURROUNDINGS, reader.exposure.image_shape)
         return left.image(box=wide)[box_within(box, wide)]
     except EntryError:

@@ -16,7 +16,6 @@ from showermask.glow.evidence import Evidence
 from showermask.glow.ramp_noise import RampNoise, measure_ramp_noise
 from showermask.glow.removal import MIN_GROUPS, fit_showers
 from showermask.glow.shower_model import ShowerModel, slope_of_course
-from showermask.glow.without import WithoutShowers
 from showermask.regionfile.entry import Entry
 
 __all__ = ["Subtraction", "Subtractions"]
@@ -129,10 +128,6 @@ class Subtraction:
             "left": self._left(model),
             "noise": self._noise_ratio(model),
         }
-
-    def images(self) -> WithoutShowers:
-        """Return the ramp without its light."""
-        return WithoutShowers(self._reader, [] if self.model is None else [self.model])
 
     def light_curve(self, evidence: Evidence) -> NDArray[np.float64]:
         """Return the light of each difference, on average over the pixels of the entry, in DN."""

@@ -18,6 +18,7 @@ from showermask.exposure.images import ImageReader
 from showermask.glow.evidence import Evidence
 from showermask.glow.fits import Trade, fit_ellipse, fit_group, fit_last_group
 from showermask.glow.quicklook import MaskedPlaces, estimate_rate
+from showermask.glow.without import residual_evidence
 from showermask.masking.footprint import find_footprints
 from showermask.regionfile.entry import Box, Entry, grow_box
 from showermask.regionfile.shower import Shower
@@ -198,11 +199,9 @@ class Views:
     def _residual(self, request: _Request) -> NDArray[np.float32]:
         """Return the evidence image of the ramp without the light of the entry."""
         evidence = self._evidence(request)
-        left = Evidence.of_entry(
-            self._subtraction(request).images(),
-            request.need_entry,
-            course=None if evidence.fit is None else evidence.fit.shape,
-        )
+        model = self._subtraction(request).model
+        models = [] if model is None else [model]
+        left = residual_evidence(request.reader, evidence, request.need_entry, models)
         return left.image(smoothing=_smoothing(request))
 
     def _say_smoothing(self, answer: Response, request: _Request) -> None:
