@@ -456,7 +456,7 @@ class TestCommand:
 
         monkeypatch.setattr(SearchTask, "run", stop_at_the_second)
         assert main(["propose", "."]) == 130
-        assert "stopped: 1 done and written, 1 left for next time" in capsys.readouterr().out
+        assert "stopped after 1 of 2; what is finished is kept" in capsys.readouterr().out
         assert Path("x_showers.yaml").exists()
 
     @pytest.mark.slow

@@ -127,11 +127,13 @@ def _check_options(options: argparse.Namespace) -> None:
     }
     foreign = [name for name, value in given.items() if value is not None]
     if foreign and not options.persistence:
-        options.parser.error(f"{', '.join(foreign)}: only for --persistence; add it, or leave out")
+        options.parser.error(
+            f"{', '.join(foreign)}: only for --persistence; add it, or leave them out"
+        )
     unfit = [name for name, value in of_searches.items() if value is not None]
     if options.persistence and unfit:
         options.parser.error(
-            f"{', '.join(unfit)}: not for --persistence, which looks for no showers; leave out"
+            f"{', '.join(unfit)}: not for --persistence, which looks for no showers; leave them out"
         )
 
 

@@ -122,7 +122,9 @@ def run_searches(
         problems += error.problems
     except KeyboardInterrupt:
         progress.stop()
-        progress.say(f"stopped: {done} done and written, {len(tasks) - done} left for next time")
+        progress.say(
+            f"stopped after {done} of {len(tasks)}; what is finished is kept, run again for more"
+        )
         raise
     finally:
         progress.stop()
