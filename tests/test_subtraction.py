@@ -254,6 +254,39 @@ class TestFit:
         (model,) = fit_showers(cube, [replace(GLOW, group=2)], (56, 64), GROUP_TIME)
         assert model is None or model.doubt() is not None
 
+    def test_saturated_core(self):
+        """Where the middle of an entry is saturated, what is beside it is fitted, or nothing."""
+        data, _, flags = glowing(ramps())
+        for reach in (0.7, 1.0, 1.3, 1.9):
+            box, _ = GLOW.pixels(data.shape[-2:])
+            core = (slice(None), slice(None), *box)
+            spoiled = flags.copy()
+            spoiled[core] |= np.where(GLOW.radius(*box) < reach, 3, 0).astype(np.uint8)
+            (model,) = fit_showers(Cube(data, spoiled), [GLOW], data.shape[-2:], GROUP_TIME)
+            if model is not None:
+                assert np.isfinite([model.snr, model.chi_square, model.motion]).all()
+                assert np.isfinite(model.map).all()
+
+    def test_fills_the_frame(self):
+        """Where nothing is left beside an entry, drifts could be its light: it is refused."""
+        large = replace(GLOW, a=26.0, b=22.0)
+        data, _, flags = glowing(ramps(), large)
+        (model,) = fit_showers(Cube(data, flags), [large], data.shape[-2:], GROUP_TIME)
+        assert "so much of the frame" in model.doubt()
+
+    def test_correlated_noise(self):
+        """Noise that neighbours share makes a glow less sure, and no misfit of its light curve."""
+        data, _, flags = glowing(ramps(ngroups=30), amplitude=40.0)
+        rng = np.random.default_rng(7)
+        # Four columns are read at a time, by amplifiers with a noise of their own in common.
+        shared = rng.normal(0, 6, (*data.shape[:-1], data.shape[-1] // 4)).repeat(4, axis=-1)
+        shape = data.shape[-2:]
+        (quiet,) = fit_showers(Cube(data, flags), [GLOW], shape, GROUP_TIME)
+        noisy = (data + shared).astype(np.float32)
+        (model,) = fit_showers(Cube(noisy, flags), [GLOW], shape, GROUP_TIME)
+        assert model.snr < quiet.snr
+        assert model.chi_square < 1.8  # 2.6 if its noise were taken for white
+
     def test_all_flagged(self):
         """Where all is flagged there is nothing to fit."""
         builder = ramps()
@@ -317,6 +350,7 @@ class TestModel:
             ({"snr": 6.2, "is_idle": True}, "began before"),
             ({"chi_square": 50.0}, "does not fade"),
             ({"snr": float("nan")}, "S/N nan"),
+            ({"has_surroundings": False}, "so much of the frame"),
         ],
     )
     def test_doubt(self, model, change, word):

@@ -1,9 +1,10 @@
 """The harm that subtraction does where there is no shower: accepted entries on other things.
 
-Run: python benchmarks/subtract/harm.py FIRST_SEED COUNT
+Run: python benchmarks/subtract/harm.py KIND FIRST_SEED COUNT
 
-In zoo scenes without any shower, ellipses with semi-axes of 7 to 25 pixels and any onset are put on
-empty sky and on what looks like a shower. The harm of an entry is the change of the rate, summed
+Scenes of kind ``zoo`` have no showers: ellipses with semi-axes of 7 to 25 pixels and any onset are
+put on empty sky and on what looks like a shower. Those of kind ``real`` have the noise of the real
+ramp (`make_real_scene`), and nothing else. The harm of an entry is the change of the rate, summed
 over blocks of 3 x 3 pixels inside of the ellipse, in units of the noise of such a sum (rms).
 """
 
@@ -16,22 +17,23 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "propose"))
 
-from scenes import make_scene
+from scenes import make_real_scene, make_scene
 
 from showermask import Shower
 from showermask.glow.ramp_noise import measure_ramp_noise
 from showermask.glow.removal import fit_showers
 from showermask.glow.shower_model import slope_of_course
 
-_FRAME = (512, 516)
+_ZOO = {"showers": 0, "frame": (512, 516), "zoo": 1.0}
 _EACH = 4  # of a kind in a scene
 _KINDS = ("star", "saturation", "galaxy", "nebula", "latent", "mover", "afterglow", "reset")
 
 
-def main(first: int, count: int) -> None:
+def main(scenes: str, first: int, count: int) -> None:
     """Score, and print a table."""
+    seeds = range(first, first + count)
     with ProcessPoolExecutor(2) as pool:
-        results = [r for rows in pool.map(score, range(first, first + count)) for r in rows]
+        results = [r for rows in pool.map(score, [scenes] * count, seeds) for r in rows]
     table = defaultdict(list)
     for kind, harm, doubt in results:
         table[kind].append((harm, 0.0 if doubt else harm))
@@ -46,16 +48,20 @@ def main(first: int, count: int) -> None:
         )
 
 
-def score(seed: int) -> list[tuple[str, float, str | None]]:
+def score(scenes: str, seed: int) -> list[tuple[str, float, str | None]]:
     """Return kind, harm and doubt of the entries of a scene."""
-    scene = make_scene(seed, showers=0, frame=_FRAME, zoo=1.0)
+    is_real = scenes == "real"
+    scene = make_real_scene(seed, showers=0) if is_real else make_scene(seed, **_ZOO)
+    if scene is None:
+        raise SystemExit("SHOWERMASK_REALDATA: is not set to a folder with the real ramp")
     rng = np.random.default_rng(seed)
-    ngroups = scene.data.shape[1]
-    noise = measure_ramp_noise(scene, 0, _FRAME)
+    _, ngroups, *frame = scene.data.shape
+    image_shape = frame[0], frame[1]
+    noise = measure_ramp_noise(scene, 0, image_shape)
     use = np.ones(ngroups, bool)
     use[[0, -1]] = False
     n = int(use.sum())
-    places = [("sky", *place) for place in _empty(rng, scene)]
+    places = [("sky", *place) for place in _empty(rng, scene, image_shape)]
     for kind in _KINDS:
         of_kind = [c for c in scene.confusers if c.kind == kind]
         chosen = rng.permutation(len(of_kind))[:_EACH]
@@ -73,20 +79,20 @@ def score(seed: int) -> list[tuple[str, float, str | None]]:
             b=a * rng.uniform(0.5, 1),
             theta=rng.uniform(0, 180),
         )
-        box, inside = entry.pixels(_FRAME)
+        box, inside = entry.pixels(image_shape)
         if not inside.any():
             continue
-        (model,) = fit_showers(scene, [entry], _FRAME, scene.group_time, noise=noise)
+        (model,) = fit_showers(scene, [entry], image_shape, scene.group_time, noise=noise)
         if model is None:
             found.append((kind, 0.0, "no light"))
             continue
-        change = np.zeros(_FRAME)
+        change = np.zeros(image_shape)
         change[model.box] = model.map * slope_of_course(model.course, use)
         rate = float(np.median((scene.data[0, -2] - scene.data[0, 1])[box][inside])) / (ngroups - 3)
         sigma2 = 6 * noise.read / (n * (n**2 - 1)) + 1.2 * max(rate, 0) / noise.gain / (n - 1)
-        mask = np.zeros(_FRAME, bool)
+        mask = np.zeros(image_shape, bool)
         mask[box] = inside
-        ny, nx = (size // 3 * 3 for size in _FRAME)
+        ny, nx = (size // 3 * 3 for size in image_shape)
         blocks = change[:ny, :nx].reshape(ny // 3, 3, nx // 3, 3).sum(axis=(1, 3))
         within = mask[:ny, :nx].reshape(ny // 3, 3, nx // 3, 3).mean(axis=(1, 3)) > 0.5
         harm = float(np.sqrt(np.mean(blocks[within] ** 2))) / (3 * np.sqrt(sigma2))
@@ -94,11 +100,11 @@ def score(seed: int) -> list[tuple[str, float, str | None]]:
     return found
 
 
-def _empty(rng, scene):  # noqa: ANN001, ANN202
+def _empty(rng, scene, image_shape):  # noqa: ANN001, ANN202
     """Return places that are far from all else."""
     found = []
     for _ in range(2000):
-        x, y = rng.uniform(25, _FRAME[1] - 25), rng.uniform(25, _FRAME[0] - 25)
+        x, y = (rng.uniform(25, size - 25) for size in reversed(image_shape))
         if all(np.hypot(c.x - x, c.y - y) > c.radius + 22 for c in scene.confusers):
             found.append((x, y))
         if len(found) == _EACH:
@@ -107,4 +113,4 @@ def _empty(rng, scene):  # noqa: ANN001, ANN202
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), int(sys.argv[2]))
+    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))

@@ -215,7 +215,7 @@ def make_real_scene(seed: int, *, showers: int = 2) -> Scene | None:
     """Return the real ramp of 50 groups of 64 x 72 pixels, with showers added.
 
     One of its five integrations, as `calwebb_detector1` leaves it but for linearity and dark, which
-    it has no references for: the median over its integrations is taken away instead, and the mean
+    it has no references for: the median over the others is taken away instead, and the mean
     rate of a background put back. None where the data are not at hand.
     """
     folder = real_data()
@@ -227,8 +227,8 @@ def make_real_scene(seed: int, *, showers: int = 2) -> Scene | None:
     with fits.open(path) as hdus:
         raw = hdus["SCI"].data.astype(np.float32)
     rng = np.random.default_rng(seed)
-    typical = np.median(raw, axis=0)
-    ramp = raw[rng.integers(len(raw))] - typical
+    chosen = int(rng.integers(len(raw)))
+    ramp = raw[chosen] - np.median(np.delete(raw, chosen, axis=0), axis=0)
     ngroups, *frame = ramp.shape
     group_time = 0.1
     sky = Sky(rate=np.full(frame, 5.0), sigma=1.2)

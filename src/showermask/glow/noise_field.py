@@ -82,6 +82,12 @@ class NoiseField:
     noise: RampNoise
     rate: float
 
+    @property
+    def is_told(self) -> bool:
+        """Whether there is enough beside the showers to tell the noise of areas."""
+        there = np.median(self.counts, axis=0) > _LEAST_PART * CELL**2
+        return int(np.count_nonzero(there)) >= _LEAST_CELLS
+
     def excess(self, course: NDArray[np.float64], radius: float) -> float:
         """Return the scatter of areas in units of what white noise would make, at least 1.
 
@@ -105,23 +111,79 @@ class NoiseField:
         of_glow, of_rate = filters.T
         weights = of_glow - of_rate * (of_glow.sum() / of_rate.sum())
         power = float(weights @ covariance @ weights)
-        if not power > 0:
-            return 1.0
         # What is not known of a cell in a difference is as its mean, which is 0.
         there = self.counts[which].mean(axis=0)
-        signal = np.tensordot(weights, self.cells[which], 1)
-        sigma = max(0.5, _SIGMA * radius / CELL)
-        smooth = gaussian_filter(signal * there, sigma, mode="constant")
-        total = gaussian_filter(there, sigma, mode="constant")
-        # Of a Gaussian squared, which is a narrower one.
-        expected = power * gaussian_filter(there, sigma / np.sqrt(2), mode="constant")
-        expected /= 4 * np.pi * sigma**2
-        known = total > _LEAST_PART * CELL**2
-        if np.count_nonzero(known) < _LEAST_CELLS:
+        signal = np.tensordot(weights, self.cells[which], 1)[np.newaxis]
+        scaled = _in_white_noise(signal, there, power, radius)
+        if scaled is None:
             return 1.0
-        scaled = smooth[known] / np.sqrt(expected[known])
-        scaled -= np.median(scaled)
-        scatter = float(np.quantile(np.abs(scaled), _PART)) / _OF_NORMAL
         # Few independent areas tell it badly.
-        areas = np.count_nonzero(known) / max(1.0, 4 * np.pi * sigma**2)
-        return max(1.0, scatter) * (1 + _UNCERTAIN / float(np.sqrt(areas)))
+        sigma = _sigma(radius)
+        areas = scaled.shape[1] / max(1.0, 4 * np.pi * sigma**2)
+        return max(1.0, float(_scatter(scaled)[0])) * (1 + _UNCERTAIN / float(np.sqrt(areas)))
+
+    def scatter(self, radius: float) -> float:
+        """Return the scatter of areas in single differences, in the same units; at least 1.
+
+        Parameters
+        ----------
+        radius : float
+            Radius of the areas, in pixels.
+
+        Returns
+        -------
+        float
+            Median over the differences; 1 where noise is white, or there is too little to tell.
+        """
+        which = np.flatnonzero(np.median(self.counts, axis=(1, 2)) > 0.3 * CELL**2)
+        if len(which) < _LEAST_DIFFERENCES:
+            return 1.0
+        there = self.counts[which].mean(axis=0)
+        power = float(self.noise.variance(self.rate))
+        scaled = _in_white_noise(self.cells[which], there, power, radius)
+        return 1.0 if scaled is None else max(1.0, float(np.median(_scatter(scaled))))
+
+
+def _sigma(radius: float) -> float:
+    """Return the standard deviation, in cells, of the Gaussian that stands for an area."""
+    return max(0.5, _SIGMA * radius / CELL)
+
+
+def _in_white_noise(
+    signals: NDArray[np.floating], there: NDArray[np.floating], power: float, radius: float
+) -> NDArray[np.float64] | None:
+    """Return what areas hold in units of what white noise would make, less its median.
+
+    Parameters
+    ----------
+    signals : `numpy.ndarray`
+        ``(n, rows, columns)``: means of cells.
+    there : `numpy.ndarray`
+        ``(rows, columns)``: pixels of each cell that are known.
+    power : float
+        Variance of a pixel.
+    radius : float
+        Radius of the areas, in pixels.
+
+    Returns
+    -------
+    `numpy.ndarray` or None
+        ``(n, nknown)``; None where too few areas are known.
+    """
+    sigma = _sigma(radius)
+    total = gaussian_filter(there, sigma, mode="constant")
+    known = total > _LEAST_PART * CELL**2
+    if not power > 0 or np.count_nonzero(known) < _LEAST_CELLS:
+        return None
+    # Of a Gaussian squared, which is a narrower one.
+    expected = power * gaussian_filter(there, sigma / np.sqrt(2), mode="constant")
+    expected /= 4 * np.pi * sigma**2
+    smooth = gaussian_filter(signals * there, (0, sigma, sigma), mode="constant")
+    scaled: NDArray[np.float64] = smooth[:, known] / np.sqrt(expected[known])
+    return scaled - np.median(scaled, axis=1, keepdims=True)
+
+
+def _scatter(scaled: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the scatter of each row, of which long tails are a part."""
+    scatter: NDArray[np.float64] = np.quantile(np.abs(scaled), _PART, axis=1) / _OF_NORMAL
+    return scatter

@@ -6,7 +6,6 @@ less their median has the shower, and its noise. One integration alone has nothi
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from showermask.glow.differences import medians
-from showermask.glow.removal import box_around
-from showermask.glow.shape_map import unbiased_map
+from showermask.glow.light_model import LightModel
+from showermask.glow.removal import box_around, nearest_integrations
+from showermask.glow.shape_map import map_snr, unbiased_map
 from showermask.glow.shower_fit import fading_window, planes_for
-from showermask.glow.shower_model import ShowerModel
 from showermask.regionfile.entry import Entry
 
 __all__ = ["RateExcess", "fit_rate_excesses"]
@@ -33,18 +32,13 @@ _DRAWS = 6
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class RateExcess(ShowerModel):
+class RateExcess(LightModel):
     """A shower in one integration of rateints: its map is in DN/s, and it has no course."""
 
     @property
     def light(self) -> NDArray[np.float64]:
         """``(1,)``: all of it."""
         return np.ones(1)
-
-    @property
-    def removed(self) -> float:
-        """Rate of all pixels, in DN/s."""
-        return float(self.map.sum(dtype=np.float64))
 
     def doubt(self) -> str | None:
         """Return why the excess is not to be trusted; None if it is."""
@@ -53,6 +47,10 @@ class RateExcess(ShowerModel):
                 f"S/N {self.snr:.1f} above the other integrations, expected {_LEAST_SNR:g} or more"
             )
         return None
+
+    def describe(self) -> str:
+        """Return how sure it is, and its rate, for people."""
+        return f"S/N {self.snr:.1f} above the other integrations, {self.removed:.4g} DN/s"
 
     def variance_of_rate(self) -> NDArray[np.float64]:
         """Return what taking it out adds to the variance of the rate, in (DN/s)²."""
@@ -64,7 +62,7 @@ def fit_rate_excesses(
     rates: NDArray[np.float32],
     errors: NDArray[np.float32],
     entries: Sequence[Entry],
-) -> list[ShowerModel | None]:
+) -> list[RateExcess | None]:
     """Fit the excess of each entry over the other integrations.
 
     Parameters
@@ -76,7 +74,7 @@ def fit_rate_excesses(
 
     Returns
     -------
-    list of ShowerModel or None
+    list of RateExcess or None
         Likewise ordered; None where no light is found.
     """
     nints, *frame = rates.shape
@@ -84,7 +82,7 @@ def fit_rate_excesses(
     for entry in entries:
         box = box_around(entry, (frame[0], frame[1]))
         spoiled[(entry.integration or 0, *box)] |= entry.radius(*box) < _RING
-    models: list[ShowerModel | None] = []
+    models: list[RateExcess | None] = []
     left = rates
     for entry in entries:
         model = _fit(left, errors, spoiled, entry) if nints > 1 else None
@@ -101,13 +99,13 @@ def _fit(
     errors: NDArray[np.float32],
     spoiled: NDArray[np.bool_],
     entry: Entry,
-) -> ShowerModel | None:
+) -> RateExcess | None:
     own = entry.integration or 0
     box = box_around(entry, (rates.shape[1], rates.shape[2]))
     radius = entry.radius(*box)
-    nearest = sorted((i for i in range(len(rates)) if i != own), key=lambda i: abs(i - own))
-    others = np.stack([rates[i][box] for i in nearest[:_MOST_OTHERS]])
-    others[np.stack([spoiled[i][box] for i in nearest[:_MOST_OTHERS]])] = np.nan
+    nearest = nearest_integrations(own, len(rates), _MOST_OTHERS)
+    others = np.stack([rates[i][box] for i in nearest])
+    others[np.stack([spoiled[i][box] for i in nearest])] = np.nan
     count = np.isfinite(others).sum(axis=0)
     middle = medians(others.reshape(len(others), -1)).reshape(radius.shape)
     error = errors[own][box].astype(np.float64)
@@ -134,17 +132,10 @@ def _fit(
     )
     if not found.image.any():
         return None
-    weights = np.where(known, found.image / variance, 0.0)
-    noise = math.sqrt(float(np.sum(weights * found.image)))
     return RateExcess(
         integration=own,
         box=box,
         map=found.image,
         variance=found.variance,
-        course=np.ones(1),
-        onset=-1,
-        is_idle=False,
-        snr=float(np.sum(weights * excess)) / noise if noise > 0 else 0.0,
-        chi_square=1.0,
-        course_error=0.0,
+        snr=map_snr(found.image, excess, variance),
     )

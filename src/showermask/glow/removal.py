@@ -17,7 +17,7 @@ from showermask.glow.shower_fit import Surroundings, fit_shower
 from showermask.glow.shower_model import ShowerModel
 from showermask.regionfile.entry import Box, Entry, grow_box
 
-__all__ = ["MIN_GROUPS", "box_around", "fit_showers"]
+__all__ = ["MIN_GROUPS", "box_around", "fit_showers", "nearest_integrations"]
 
 #: With fewer groups, of which two are not used, there is no course in time.
 MIN_GROUPS = 7
@@ -162,6 +162,7 @@ class _Frame:
             noise=self._noise(integration),
             field=self._field(integration, place.box[0]),
             group_time=self.group_time,
+            row_pixels=self._row_pixels(integration, place.box[0]),
             rate=place.rate,
             rate_variance=place.rate_variance,
         )
@@ -211,6 +212,11 @@ class _Frame:
             self._cells[key] = (*binned(differences), rate)
         return self._drifts[key]
 
+    def _row_pixels(self, integration: int, rows: slice) -> NDArray[np.float64]:
+        """Return how many pixels tell the drift of each row."""
+        told = np.count_nonzero(~self._excluded[integration][rows], axis=1)
+        return np.asarray(np.maximum(told, 1), np.float64)
+
     def _field(self, integration: int, rows: slice) -> NoiseField:
         """Return what the strips of some rows tell of the noise of areas."""
         parts = [self._cells[integration, start] for start in self._strips(rows)]
@@ -227,12 +233,12 @@ class _Frame:
         """Return the rate of each pixel, in DN a group, in the integrations before and after."""
         nints = self.images.stack_shape[0]
         own = _integration(place.entry)
-        nearest = sorted((i for i in range(nints) if i != own), key=lambda i: abs(i - own))
+        nearest = nearest_integrations(own, nints, _MOST_OTHERS)
         if not nearest:
             return None, None
         total = np.zeros(place.radius.shape)
         weights = np.zeros_like(total)
-        for integration in nearest[:_MOST_OTHERS]:
+        for integration in nearest:
             rate, variance = self._rate(integration, place.box)
             weight = np.where(np.isfinite(variance), 1 / variance, 0.0)
             excluded = self._excluded.get(integration)
@@ -307,6 +313,26 @@ def box_around(entry: Entry, image_shape: tuple[int, int]) -> Box:
         for part in (rows, columns)
     )
     return rows, columns
+
+
+def nearest_integrations(own: int, nints: int, most: int) -> list[int]:
+    """Return the integrations before and after one, the nearest first.
+
+    Parameters
+    ----------
+    own : int
+        The integration, zero-based.
+    nints : int
+        Integrations of the exposure.
+    most : int
+        So many are returned at most.
+
+    Returns
+    -------
+    list of int
+        Without the integration itself.
+    """
+    return sorted((i for i in range(nints) if i != own), key=lambda i: abs(i - own))[:most]
 
 
 def _integration(entry: Entry) -> int:

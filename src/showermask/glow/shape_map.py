@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import convolve1d, gaussian_filter
 
-__all__ = ["ShapeMap", "denoised_map", "unbiased_map"]
+__all__ = ["ShapeMap", "denoised_map", "map_snr", "unbiased_map"]
 
 #: The B3 spline.
 _KERNEL = np.array([1, 4, 6, 4, 1], np.float32) / 16
@@ -223,3 +223,26 @@ def _part_of_signal(
     ratio = np.divide(power, noise**2, out=np.zeros_like(power), where=noise > 0)
     part = np.where(ratio > least, 1 - 1 / np.maximum(ratio, 1.0), 0)
     return part.astype(np.float32)
+
+
+def map_snr(
+    image: NDArray[np.float32], amplitude: NDArray[np.float64], variance: NDArray[np.float64]
+) -> float:
+    """Return the signal-to-noise ratio of a map in the amplitudes that it was made of.
+
+    Parameters
+    ----------
+    image : `numpy.ndarray`
+        ``(rows, columns)``: the map.
+    amplitude, variance : `numpy.ndarray`
+        Likewise; the variance is infinite where nothing is known.
+
+    Returns
+    -------
+    float
+        That of the sum of amplitudes, weighted with the map; 0 where nothing is known.
+    """
+    known = np.isfinite(variance)
+    weights = np.divide(image, variance, out=np.zeros(image.shape), where=known)
+    noise = float(np.sqrt(np.sum(weights * image)))
+    return float(np.sum(weights * np.where(known, amplitude, 0.0))) / noise if noise > 0 else 0.0

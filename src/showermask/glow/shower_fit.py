@@ -21,7 +21,7 @@ from showermask.glow.idle_course import average_idle_course
 from showermask.glow.light_curve import LightCurve, fit_glow
 from showermask.glow.noise_field import NoiseField
 from showermask.glow.ramp_noise import RampNoise
-from showermask.glow.shape_map import unbiased_map
+from showermask.glow.shape_map import map_snr, unbiased_map
 from showermask.glow.shower_model import ShowerModel
 from showermask.regionfile.entry import Box
 
@@ -40,6 +40,8 @@ _WHOLE, _NOTHING = 1.25, 1.9
 _FIRST = 1.2
 #: A ring of this radius, in units of the entry, tells what drifts besides; of so many pixels.
 _RING, _LEAST_RING = 3.0, 150
+#: So many pixels of a row, at least, tell its drift.
+_LEAST_ROW_PIXELS = 12
 #: A difference of which less is known is not used; with fewer differences there is no course.
 _LEAST_PART, _LEAST_DIFFERENCES = 0.3, 4
 #: With fewer differences before its onset a shower is taken for one that began before the ramp.
@@ -80,6 +82,8 @@ class Surroundings:
         The noise of areas.
     group_time : float
         Time between groups in s.
+    row_pixels : `numpy.ndarray`
+        ``(rows,)``: how many pixels have told the drift of a row.
     rate, rate_variance : `numpy.ndarray`, optional
         ``(rows, columns)``: rate of each pixel in DN a group, as other integrations have it, and
         its variance; infinite where they tell nothing.
@@ -92,6 +96,7 @@ class Surroundings:
     noise: RampNoise
     field: NoiseField
     group_time: float
+    row_pixels: NDArray[np.float64]
     rate: NDArray[np.float64] | None = None
     rate_variance: NDArray[np.float64] | None = None
 
@@ -201,7 +206,7 @@ class _Fit:
         self.course = np.zeros(self.ndiff)
         self.certainty, self.course_error = 1.0, 0.0
         self.size = math.sqrt(np.count_nonzero(around.radius <= 1) / math.pi)
-        self.excess = 1.0
+        self.excess, self.scatter = 1.0, around.field.scatter(self.size)
         #: Whether what hardly changes from round to round is measured anew in this one.
         self.is_measuring = True
         self.odd = np.zeros(self.map.shape, bool)
@@ -222,12 +227,10 @@ class _Fit:
             self._fit_map(draws)
             if number in _MEASURED:
                 self._measure_noise()
-        if not self.map.any():
+        if not (self.map * self.inverse_noise).any():
             return None
-        inside = (self.map > 0.1 * self.map.max()) & np.isfinite(self.amplitude_variance)
-        weights = np.where(inside, self.map / self.amplitude_variance, 0.0)
-        noise = math.sqrt(float(np.sum(weights * self.map)))
-        snr = float(np.sum(weights * np.where(inside, self.amplitude, 0.0))) / noise if noise else 0
+        inside = self.map > 0.1 * self.map.max()
+        snr = map_snr(self.map, self.amplitude, np.where(inside, self.amplitude_variance, np.inf))
         return ShowerModel(
             integration=self.around.integration,
             box=self.around.box,
@@ -240,7 +243,14 @@ class _Fit:
             chi_square=self._misfit(),
             course_error=self.course_error,
             motion=self._motion(),
+            has_surroundings=self._has_surroundings(),
         )
+
+    def _has_surroundings(self) -> bool:
+        """Return whether there is enough around the entry to tell drifts and noise."""
+        rows = (self.around.radius <= 1).any(axis=1)
+        told = self.around.row_pixels[rows if rows.any() else slice(None)]
+        return self.around.field.is_told and float(told.min()) >= _LEAST_ROW_PIXELS
 
     def _inverse_noise(self) -> NDArray[np.float64]:
         """Return the inverse variance of a difference of each pixel, 0 where it is not used."""
@@ -305,8 +315,11 @@ class _Fit:
         errors = np.divide(np.sqrt(power), response, out=unknown.copy(), where=enough)
         # The errors of few pixels are themselves uncertain: those of the noise have a say.
         model = there @ (weight**2 / np.maximum(self.inverse_noise[inside], 1e-30))
-        expected = np.divide(np.sqrt(model), response, out=unknown, where=enough)
+        expected = np.divide(np.sqrt(model), response, out=unknown.copy(), where=enough)
         errors = np.sqrt(np.maximum(errors, 0.7 * expected) * np.maximum(expected, errors))
+        drift_error = self._drift_error(weight, inside)
+        drift_errors = np.divide(drift_error, response, out=unknown.copy(), where=enough)
+        errors = np.hypot(self.scatter * errors, drift_errors)
         level = float(weight @ self.rate[inside]) / float(weight @ light)
         values = values + level - self._drift_beside() * float(weight.sum() / (weight @ light))
         return LightCurve(
@@ -315,6 +328,12 @@ class _Fit:
             correlation=self.around.noise.correlation(float(np.median(self.flux[inside]))),
             pixels=float(weight.sum() ** 2 / np.sum(weight**2)),
         )
+
+    def _drift_error(self, weight: NDArray[np.float64], inside: NDArray[np.bool_]) -> float:
+        """Return the error that the drifts of rows leave in a weighted sum of pixels."""
+        of_rows = np.bincount(np.nonzero(inside)[0], weight, minlength=len(inside))
+        typical = float(self.around.noise.variance(float(np.median(self.flux[inside]))))
+        return math.sqrt(typical * float(np.sum(of_rows**2 / self.around.row_pixels)))
 
     def _drift_beside(self) -> NDArray[np.float64]:
         """Return what a ring around the glow has in common, as far as it is more than chance."""
@@ -467,6 +486,8 @@ class _Fit:
             there = np.where(self.known[half], course[half, np.newaxis, np.newaxis], 0.0)
             amount = np.tensordot(course[half], left, 1)
             response = float(np.sum(weight * self.map * (there**2).sum(axis=0)))
+            if not response > 0:
+                return 0.0
             for axis, c in zip((rows, columns), centre, strict=True):
                 places.append(float(np.sum(weight * (axis - c) * amount)) / response)
                 variances.append(float(np.sum(weight * (axis - c) ** 2)) * power / response**2)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from showermask.glow.light_model import LightModel
 from showermask.regionfile.entry import Box
 
 __all__ = ["ShowerModel", "slope_of_course", "slope_weights"]
@@ -27,27 +28,21 @@ _MOST_MOTION = 0.35
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class ShowerModel:
+class ShowerModel(LightModel):
     """A shower, fitted to a ramp.
+
+    Its map is in DN: the light of each pixel in the strongest difference.
 
     Parameters
     ----------
-    integration : int
-        Its integration, zero-based.
-    box : tuple of slice
-        Rows and columns of the frame that its map has.
-    map : `numpy.ndarray`
-        ``(rows, columns)`` float32: light of each pixel in the strongest difference, in DN.
-    variance : `numpy.ndarray`
-        Likewise: variance of the map, in DN².
+    integration, box, map, variance, snr
+        As for `LightModel`.
     course : `numpy.ndarray`
         ``(ngroups - 1,)``: light of each difference, 1 in the strongest.
     onset : int
         First difference with light.
     is_idle : bool
         Whether it began before the ramp, or so early that nothing shows what was there before.
-    snr : float
-        Signal-to-noise ratio of its map.
     chi_square : float
         Of its light curve, per degree of freedom.
     course_error : float
@@ -55,29 +50,22 @@ class ShowerModel:
     motion : float
         Distance between the centres of its early and its late light, in units of its size; 0 where
         it may be chance.
+    has_surroundings : bool, optional
+        Whether enough of the frame is around it to tell drifts and noise.
     """
 
-    integration: int
-    box: Box
-    map: NDArray[np.float32]
-    variance: NDArray[np.float32]
     course: NDArray[np.float64]
     onset: int
     is_idle: bool
-    snr: float
     chi_square: float
     course_error: float
     motion: float = 0.0
+    has_surroundings: bool = True
 
     @property
     def light(self) -> NDArray[np.float64]:
         """``(ngroups,)``: light of the brightest difference's units that each group has."""
         return np.concatenate([[0.0], np.cumsum(self.course)])
-
-    @property
-    def removed(self) -> float:
-        """Charge of all pixels in the last group, in DN."""
-        return float(self.map.sum(dtype=np.float64) * self.light[-1])
 
     def doubt(self) -> str | None:
         """Return why the model is not to be trusted; None if it is.
@@ -87,6 +75,8 @@ class ShowerModel:
         str or None
             A sentence.
         """
+        if not self.has_surroundings:
+            return "showers fill so much of the frame that nothing tells drifts from them"
         least = _LEAST_IDLE_SNR if self.is_idle else _LEAST_SNR
         if not self.snr >= least:
             early = ", as it began before the ramp" if self.is_idle else ""
@@ -104,53 +94,35 @@ class ShowerModel:
             )
         return None
 
-    def take_out(self, ramp: NDArray[np.float32]) -> None:
-        """Take the shower out of an integration.
+    def describe(self) -> str:
+        """Return how sure it is, and how much charge it has in the last group, for people."""
+        unsure = (
+            f", its effect on the rate known to {100 * self.course_error:.0f} %"
+            if self.is_idle and self.course_error > 0
+            else ""
+        )
+        return (
+            f"S/N {self.snr:.1f}, chi-square {self.chi_square:.2f}, {self.removed:.4g} DN{unsure}"
+        )
+
+    def mean_rate(self, group_time: float, box: Box) -> NDArray[np.float32]:
+        """Return what it adds to the mean of the differences without the outer ones.
+
+        That is the rate of `estimate_rate`.
 
         Parameters
         ----------
-        ramp : `numpy.ndarray`
-            ``(ngroups, ny, nx)`` in DN. Modified in place.
-        """
-        self._add(ramp, -1.0)
-
-    def put_back(self, ramp: NDArray[np.float32]) -> None:
-        """Put the shower into an integration again; see `take_out`."""
-        self._add(ramp, 1.0)
-
-    def _add(self, ramp: NDArray[np.float32], sign: float) -> None:
-        for group, light in enumerate(self.light):
-            if light:
-                ramp[group, *self.box] += (sign * light * self.map).astype(ramp.dtype)
-
-    def map_in(self, box: Box) -> NDArray[np.float32]:
-        """Return the map in another box.
-
-        Parameters
-        ----------
+        group_time : float
+            Time between groups in s.
         box : tuple of slice
             Rows and columns of the frame, with both ends.
 
         Returns
         -------
         `numpy.ndarray`
-            ``(rows, columns)`` in DN; 0 where the map has no place.
+            ``(rows, columns)`` in DN/s.
         """
-        image = np.zeros([part.stop - part.start for part in box], np.float32)
-        both = tuple(
-            slice(max(a.start, b.start), min(a.stop, b.stop))
-            for a, b in zip(box, self.box, strict=True)
-        )
-        if all(part.start < part.stop for part in both):
-            here, there = (
-                tuple(
-                    slice(part.start - whole.start, part.stop - whole.start)
-                    for part, whole in zip(both, outer, strict=True)
-                )
-                for outer in (box, self.box)
-            )
-            image[here] = self.map[there]
-        return image
+        return np.float32(self.course[1:-1].mean() / group_time) * self.map_in(box)
 
     def photon_rate(self, use: NDArray[np.bool_], group_time: float) -> NDArray[np.float64]:
         """Return the constant rate whose photons make as much noise in the slope as the shower's.

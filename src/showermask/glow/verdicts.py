@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from showermask.exposure.product import Exposure
 from showermask.glow.differences import Images
+from showermask.glow.light_model import LightModel
 from showermask.glow.ramp_noise import RampNoise
-from showermask.glow.rate_excess import RateExcess, fit_rate_excesses
+from showermask.glow.rate_excess import fit_rate_excesses
 from showermask.glow.removal import MIN_GROUPS, fit_showers
-from showermask.glow.shower_model import ShowerModel
 from showermask.regionfile.content import RegionFile
 from showermask.regionfile.entry import Entry
 
@@ -30,7 +30,7 @@ class Verdict:
         The entry.
     key : str
         Its place in the region file.
-    model : ShowerModel or None
+    model : LightModel or None
         The model; None where no light is found.
     doubt : str or None
         Why it is left to the mask; None where it is subtracted.
@@ -38,7 +38,7 @@ class Verdict:
 
     entry: Entry
     key: str
-    model: ShowerModel | None
+    model: LightModel | None
     doubt: str | None
 
     @property
@@ -51,20 +51,7 @@ class Verdict:
         model = self.model
         if self.doubt is not None or model is None:
             return f"{self.key}: left to the mask: {self.doubt}"
-        if isinstance(model, RateExcess):
-            return (
-                f"{self.key}: subtracted, S/N {model.snr:.1f} above the other integrations, "
-                f"{model.removed:.4g} DN/s"
-            )
-        unsure = (
-            f", its effect on the rate known to {100 * model.course_error:.0f} %"
-            if model.is_idle and model.course_error > 0
-            else ""
-        )
-        return (
-            f"{self.key}: subtracted, S/N {model.snr:.1f}, chi-square {model.chi_square:.2f}, "
-            f"{model.removed:.4g} DN{unsure}"
-        )
+        return f"{self.key}: subtracted, {model.describe()}"
 
 
 def judge_rates(
@@ -133,7 +120,7 @@ def judge_showers(
 def _verdicts(
     region_file: RegionFile,
     entries: Sequence[Entry],
-    models: Sequence[ShowerModel | None],
+    models: Sequence[LightModel | None],
     missing: str,
 ) -> list[Verdict]:
     """Return what the models say; what is missing where there is none."""

@@ -37,13 +37,12 @@ def add_rate_variance(
     A rate of several integrations gets each one's share, as if all had the same weight.
     """
     exposure = describe_model(model)
-    if exposure.is_ramp or not models.showers:
+    if exposure.is_ramp or not models.of_ramp:
         return
     is_rateints = exposure.product.is_rateints
     share = 1.0 if is_rateints else 1.0 / max(1, models.stack_shape[0]) ** 2
     variance, error = np.array(model.var_poisson), np.array(model.err)
-    for shower in models.showers:
-        one = shower.model
+    for one in models.of_ramp:
         photons, of_model = one.rate_variance(use[one.integration], models.gain)
         added = (share * (photons + of_model) / group_time**2).astype(variance.dtype)
         where = (one.integration, *one.box) if is_rateints else one.box

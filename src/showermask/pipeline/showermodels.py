@@ -9,7 +9,8 @@ the k-th shower it has three extensions of ``EXTVER`` k:
 - ``COURSE``: a table with the column ``light``, float64, one row a difference of groups: light in
   units of the map.
 
-The light that was taken out of group g is the map times the sum of the course up to g.
+The light that was taken out of group g is the map times the sum of the course up to g. What was
+taken out of rateints has no course: its map is in DN/s, and the keywords of courses are missing.
 """
 
 from __future__ import annotations
@@ -28,10 +29,11 @@ from showermask import __version__
 from showermask.exceptions import ExposureError
 from showermask.exposure.names import MODELS_SUFFIX
 from showermask.files import atomic_write
+from showermask.glow.light_model import LightModel
 from showermask.glow.rate_excess import RateExcess
 from showermask.glow.shower_model import ShowerModel
 
-__all__ = ["HEADER", "SHOWER", "RemovedShower", "ShowerModels", "models_path"]
+__all__ = ["COURSE", "HEADER", "SHOWER", "RemovedShower", "ShowerModels", "models_path"]
 
 #: Keywords of the primary header.
 HEADER = {
@@ -54,14 +56,17 @@ SHOWER = {
     "INTEGRAT": "Integration, zero-based",
     "ROW0": "First row of the map, zero-based",
     "COLUMN0": "First column of the map, zero-based",
+    "SNR": "Signal-to-noise ratio of the map",
+    "REMOVED": "Light of all pixels in the last image",
+    "ISRATE": "In rateints: DN/s, and no course",
+}
+#: Keywords of the map of a shower that has a course.
+COURSE = {
     "ONSET": "First group with light, zero-based",
     "ISIDLE": "Began before the ramp",
-    "SNR": "Signal-to-noise ratio of the map",
     "CHISQ": "Chi-square of the light curve per freedom",
     "COURSERR": "Relative error of the effect on the rate",
-    "ISRATE": "In rateints: DN/s, and no course",
     "MOTION": "Early and late light apart, in units of size",
-    "REMOVED": "[DN] Charge taken out of the last group",
 }
 
 
@@ -73,13 +78,13 @@ class RemovedShower:
     ----------
     key, fingerprint : str
         Place of its entry in the region file, and what tells the entry from others.
-    model : ShowerModel
-        Its model.
+    model : LightModel
+        Its model: a `ShowerModel` in a ramp, a `RateExcess` in rateints.
     """
 
     key: str
     fingerprint: str
-    model: ShowerModel
+    model: LightModel
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -115,8 +120,19 @@ class ShowerModels:
             place = (one.model.integration, *(part.start for part in one.model.box))
             digest.update(repr(place).encode())
             digest.update(np.ascontiguousarray(one.model.map, "<f4").tobytes())
-            digest.update(np.ascontiguousarray(one.model.course, "<f8").tobytes())
+            if isinstance(one.model, ShowerModel):
+                digest.update(np.ascontiguousarray(one.model.course, "<f8").tobytes())
         return digest.hexdigest()[:16]
+
+    @property
+    def of_ramp(self) -> tuple[ShowerModel, ...]:
+        """The models that have a course."""
+        return tuple(one.model for one in self.showers if isinstance(one.model, ShowerModel))
+
+    @property
+    def of_rates(self) -> tuple[RateExcess, ...]:
+        """The models of what was taken out of rateints."""
+        return tuple(one.model for one in self.showers if isinstance(one.model, RateExcess))
 
     @property
     def removed(self) -> float:
@@ -193,8 +209,9 @@ def models_path(folder: str | os.PathLike[str], exposure: str) -> Path:
     return Path(folder) / f"{exposure}_{MODELS_SUFFIX}.fits"
 
 
-def _extensions(number: int, one: RemovedShower) -> Sequence[fits.hdu.base.ExtensionHDU]:
+def _extensions(number: int, one: RemovedShower) -> list[fits.hdu.base.ExtensionHDU]:
     model = one.model
+    unit = "DN" if isinstance(model, ShowerModel) else "DN/s"
     shape = fits.ImageHDU(model.map, name="MAP", ver=number)
     values = (
         one.key,
@@ -202,21 +219,27 @@ def _extensions(number: int, one: RemovedShower) -> Sequence[fits.hdu.base.Exten
         model.integration,
         model.box[0].start,
         model.box[1].start,
-        model.onset + 1,
-        model.is_idle,
         round(model.snr, 3),
-        round(model.chi_square, 3),
-        round(model.course_error, 4),
-        isinstance(model, RateExcess),
-        round(model.motion, 3),
         model.removed,
+        not isinstance(model, ShowerModel),
     )
     _fill(shape.header, SHOWER, values)
-    shape.header["BUNIT"] = "DN"
+    shape.header["BUNIT"] = unit
     variance = fits.ImageHDU(model.variance, name="VAR", ver=number)
-    variance.header["BUNIT"] = "DN2"
+    variance.header["BUNIT"] = f"({unit})2"
+    if not isinstance(model, ShowerModel):
+        return [shape, variance]
+    of_course = (
+        model.onset + 1,
+        model.is_idle,
+        round(model.chi_square, 3),
+        round(model.course_error, 4),
+        round(model.motion, 3),
+    )
+    _fill(shape.header, COURSE, of_course)
     column = fits.Column(name="light", format="D", array=model.course)
-    return shape, variance, fits.BinTableHDU.from_columns([column], name="COURSE", ver=number)
+    course = fits.BinTableHDU.from_columns([column], name="COURSE", ver=number)
+    return [shape, variance, course]
 
 
 def _fill(header: fits.Header, comments: Mapping[str, str], values: Sequence[Any]) -> None:
@@ -227,25 +250,28 @@ def _fill(header: fits.Header, comments: Mapping[str, str], values: Sequence[Any
 
 
 def _shower(hdus: fits.HDUList, number: int) -> RemovedShower:
-    shape, variance, course = (hdus[name, number] for name in ("MAP", "VAR", "COURSE"))
+    shape = hdus["MAP", number]
     header = shape.header
     ny, nx = shape.data.shape
     rows, columns = header["ROW0"], header["COLUMN0"]
-    kind = RateExcess if header["ISRATE"] else ShowerModel
-    return RemovedShower(
-        key=header["ENTRY"],
-        fingerprint=header["ENTRYID"],
-        model=kind(
-            integration=header["INTEGRAT"],
-            box=(slice(rows, rows + ny), slice(columns, columns + nx)),
-            map=shape.data.astype(np.float32),
-            variance=variance.data.astype(np.float32),
-            course=course.data["light"].astype(np.float64),
+    common: dict[str, Any] = {
+        "integration": header["INTEGRAT"],
+        "box": (slice(rows, rows + ny), slice(columns, columns + nx)),
+        "map": shape.data.astype(np.float32),
+        "variance": hdus["VAR", number].data.astype(np.float32),
+        "snr": header["SNR"],
+    }
+    model: LightModel
+    if header["ISRATE"]:
+        model = RateExcess(**common)
+    else:
+        model = ShowerModel(
+            **common,
+            course=hdus["COURSE", number].data["light"].astype(np.float64),
             onset=header["ONSET"] - 1,
             is_idle=header["ISIDLE"],
-            snr=header["SNR"],
             chi_square=header["CHISQ"],
             course_error=header["COURSERR"],
             motion=header["MOTION"],
-        ),
-    )
+        )
+    return RemovedShower(key=header["ENTRY"], fingerprint=header["ENTRYID"], model=model)

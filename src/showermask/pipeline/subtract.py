@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
@@ -18,7 +18,6 @@ from showermask.exposure.models import ModelImages
 from showermask.exposure.names import PRODUCT_SUFFIX, SUBTRACTED_SUFFIX, product_stem
 from showermask.exposure.product import Exposure, check_not_truncated, describe_model
 from showermask.glow.ramp_noise import RampNoise, measure_ramp_noise
-from showermask.glow.rate_excess import RateExcess
 from showermask.glow.verdicts import Verdict, judge_rates, judge_showers
 from showermask.masking.mask import Mask
 from showermask.messages import counted, log
@@ -90,7 +89,7 @@ class SubtractShowersStep(AtomicSave):
         if isinstance(step_input, (str, os.PathLike)):
             path = self.make_input_path(os.fspath(step_input))
             check_not_truncated(path)
-        self.record, self.models, self.verdicts = None, None, ()
+        self.record, self.models, self.verdicts, self.used_groups = None, None, (), {}
         model = self.prepare_output(step_input if path is None else path)
         try:
             exposure = describe_model(model, path=path)
@@ -170,7 +169,10 @@ class SubtractShowersStep(AtomicSave):
         if exposure.is_ramp:
             noise = self._noise(images, exposure)
             gain = noise.gain
-            self.verdicts = tuple(judge_showers(region_file, images, exposure, noise=noise))
+            is_given = bool(self.override_gain or self.override_readnoise)
+            self.verdicts = tuple(
+                judge_showers(region_file, images, exposure, noise=noise if is_given else None)
+            )
         else:
             self.verdicts = tuple(judge_rates(region_file, *_rates(model)))
         for verdict in self.verdicts:
@@ -182,7 +184,6 @@ class SubtractShowersStep(AtomicSave):
         )
         if not showers:
             return
-        _change(model, showers, exposure, sign=-1)
         self.models = ShowerModels(
             exposure=exposure.root or "",
             region_file=region_file.name,
@@ -191,11 +192,11 @@ class SubtractShowersStep(AtomicSave):
             gain=gain,
             showers=showers,
         )
-        if exposure.is_ramp:
-            self.used_groups = {
-                shower.model.integration: used_groups(model.groupdq[shower.model.integration])
-                for shower in showers
-            }
+        _change(model, self.models, sign=-1)
+        self.used_groups = {
+            one.integration: used_groups(model.groupdq[one.integration])
+            for one in self.models.of_ramp
+        }
         refused = len(self.verdicts) - len(showers)
         self.record = SubtractionRecord.of_models(self.models, refused=refused)
         log.info(
@@ -257,9 +258,9 @@ class SubtractShowersStep(AtomicSave):
                 f"{path}: its models have the hash {models.hash}, but {before.models_hash} were "
                 f"subtracted from {exposure.name}; give the file of that run (--models_file)"
             )
-        _change(model, models.showers, exposure, sign=1)
+        _change(model, models, sign=1)
         if exposure.is_ramp:
-            add_photon_rate(model, models, -(exposure.group_time or 1.0))
+            add_photon_rate(model, models, exposure.group_time or 1.0, sign=-1)
         text = f"showermask: put {counted(len(models.showers), 'shower')} of {path.name} back"
         SubtractionRecord.remove(model, text)
         log.info("%s: %s", exposure.name, text)
@@ -304,42 +305,39 @@ def _rates(model: Any) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     return rates, np.asarray(model.err, np.float32)
 
 
-def _change(
-    model: Any, showers: Sequence[RemovedShower], exposure: Exposure, *, sign: Literal[-1, 1]
-) -> None:
+def _change(model: Any, models: ShowerModels, *, sign: Literal[-1, 1]) -> None:
     """Take showers out of a model, or put them back; of rates, with what they cost in variance."""
     data = model.data
-    for shower in showers:
-        one = shower.model
-        stack = data[one.integration]
-        stack = stack if exposure.is_ramp else stack[np.newaxis]
-        (one.take_out if sign < 0 else one.put_back)(stack)
+    for one in models.of_ramp:
+        (one.take_out if sign < 0 else one.put_back)(data[one.integration])
+    for excess in models.of_rates:
+        (excess.take_out if sign < 0 else excess.put_back)(data[excess.integration][np.newaxis])
     model.data = data
-    if exposure.is_ramp:
+    if not models.of_rates:
         return
     variance, error = np.array(model.var_poisson), np.array(model.err)
-    for shower in showers:
-        if isinstance(shower.model, RateExcess):
-            where = (shower.model.integration, *shower.model.box)
-            added = np.where(error[where] > 0, -sign * shower.model.variance_of_rate(), 0)
-            variance[where] = np.maximum(variance[where] + added, 0)
-            error[where] = np.sqrt(np.maximum(error[where] ** 2 + added, 0))
+    for excess in models.of_rates:
+        where = (excess.integration, *excess.box)
+        added = np.where(error[where] > 0, -sign * excess.variance_of_rate(), 0)
+        variance[where] = np.maximum(variance[where] + added, 0)
+        error[where] = np.sqrt(np.maximum(error[where] ** 2 + added, 0))
     model.var_poisson, model.err = variance, error
 
 
-def add_photon_rate(model: Any, models: ShowerModels, group_time: float) -> None:
+def add_photon_rate(
+    model: Any, models: ShowerModels, group_time: float, *, sign: Literal[-1, 1] = 1
+) -> None:
     """Add the rate of the photons that were taken out to the average dark current of a ramp.
 
     ``ramp_fit`` adds the noise of that current to the variance of the rate, and nothing to the
-    rate itself. With a negative group time the rate is taken away again.
+    rate itself. With the sign -1 it is taken away again.
     """
     current = np.array(model.average_dark_current, np.float32)
     if current.shape != model.data.shape[-2:]:
         current = np.zeros(model.data.shape[-2:], np.float32)
-    for shower in models.showers:
-        one = shower.model
+    for one in models.of_ramp:
         use = used_groups(model.groupdq[one.integration])
-        current[one.box] += one.photon_rate(use, group_time).astype(np.float32)
+        current[one.box] += sign * one.photon_rate(use, group_time).astype(np.float32)
     model.average_dark_current = np.maximum(current, 0)
 
 

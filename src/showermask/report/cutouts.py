@@ -134,8 +134,7 @@ def cut_out(
         after = estimate_rate(reader, where, box, masked)
         before_title = after_title = _ESTIMATE
         if model is not None and before is not None:
-            mean = float(model.course[1:-1].mean()) / (reader.exposure.group_time or 1.0)
-            after = before - np.float32(mean) * model.map_in(box)
+            after = before - model.mean_rate(reader.exposure.group_time or 1.0, box)
             after_title = f"{_ESTIMATE}, light taken out"
     else:
         before = reader.window(where, 0, box)

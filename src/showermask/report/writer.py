@@ -13,6 +13,7 @@ from showermask.exposure.images import ImageReader
 from showermask.exposure.names import product_suffix
 from showermask.files import atomic_folder, atomic_write
 from showermask.glow.quicklook import MaskedPlaces
+from showermask.glow.shower_model import ShowerModel
 from showermask.glow.verdicts import Verdict, judge_showers
 from showermask.masking.cost import time_lost
 from showermask.masking.footprint import find_footprints
@@ -210,7 +211,9 @@ def _of_entry(
     is_small = max(part.stop - part.start for part in footprint.box) <= _LARGEST_PICTURE
     has_pictures = footprint.inside.any() and is_small and budget.take()
     first, last = footprint.groups.start, footprint.groups.stop - 1
-    model = verdict.model if verdict is not None and verdict.is_subtracted else None
+    model = None
+    if verdict is not None and verdict.is_subtracted and isinstance(verdict.model, ShowerModel):
+        model = verdict.model
     return EntryReport(
         entry=entry,
         key=region_file.key_of(entry),

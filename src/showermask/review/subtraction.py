@@ -138,15 +138,12 @@ class Subtraction:
         light: NDArray[np.float64] = float(image[inside].mean()) * self.model.course
         return light
 
-    def rate(self, image_shape: tuple[int, ...]) -> NDArray[np.float32]:
+    def rate(self, image_shape: tuple[int, int]) -> NDArray[np.float32]:
         """Return what it adds to the rate of each pixel of a frame, in DN/s."""
-        image = np.zeros(image_shape, np.float32)
-        if self.model is not None:
-            # As `estimate_rate` has it: a mean of differences, without the outer ones.
-            mean = float(self.model.course[1:-1].mean())
-            group_time = self._reader.exposure.group_time or 1.0
-            image[self.model.box] = self.model.map * np.float32(mean / group_time)
-        return image
+        if self.model is None:
+            return np.zeros(image_shape, np.float32)
+        frame = slice(0, image_shape[0]), slice(0, image_shape[1])
+        return self.model.mean_rate(self._reader.exposure.group_time or 1.0, frame)
 
     @property
     def _use(self) -> NDArray[np.bool_]:
