@@ -25,6 +25,8 @@ _SIGMA = 0.5
 #: A cell counts where so much of the Gaussian around it is known; so many cells are needed.
 _LEAST_PART, _LEAST_CELLS = 0.6, 40
 _LEAST_DIFFERENCES = 4
+#: Differences that tell the scatter, at least.
+_SAMPLED = 8
 #: The scatter is told from the range of such a part of the areas, so many standard deviations of a
 #: normal distribution: structures have longer tails than its middle tells, and sources are rare.
 _PART, _OF_NORMAL = 0.85, 1.44
@@ -140,7 +142,8 @@ class NoiseField:
             return 1.0
         there = self.counts[which].mean(axis=0)
         power = float(self.noise.variance(self.rate))
-        scaled = _in_white_noise(self.cells[which], there, power, radius)
+        sample = which[:: max(1, len(which) // _SAMPLED)]
+        scaled = _in_white_noise(self.cells[sample], there, power, radius)
         return 1.0 if scaled is None else max(1.0, float(np.median(_scatter(scaled))))
 
 

@@ -15,7 +15,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from showermask.glow.differences import Images, level_and_noise, read_differences
+from showermask.glow.differences import Images, level_and_noise, medians, read_differences
 
 __all__ = ["RampNoise", "measure_ramp_noise"]
 
@@ -115,10 +115,9 @@ def measure_ramp_noise(images: Images, integration: int, image_shape: tuple[int,
 
 def _frame_drift(residuals: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the median of each row of each difference, ``(ndiff, rows, 1)``."""
-    drift: NDArray[np.float32] = np.full((*residuals.shape[:2], 1), np.nan, np.float32)
-    known = np.isfinite(residuals).any(axis=2)
-    drift[known, 0] = np.nanmedian(residuals[known], axis=1)
-    return drift
+    ndiff, nrows, ncolumns = residuals.shape
+    of_rows = medians(residuals.reshape(-1, ncolumns).T)
+    return of_rows.reshape(ndiff, nrows, 1)
 
 
 def _mean_square(one: NDArray[np.float32], other: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,7 +35,7 @@ _ROUNDS = (5, 3, 5)
 #: rates of other integrations.
 _LEFT_OUT = 1.6
 #: Rows that are read at a time for what they have in common.
-_STRIP = 64
+_STRIP = 32
 #: Other integrations that tell the rate of a pixel; they differ by a part of the rate, and by some
 #: DN/s, from one to the next.
 _MOST_OTHERS, _DIFFER, _DIFFER_RATE = 10, 0.003, 0.01
@@ -48,6 +50,7 @@ def fit_showers(
     group_time: float,
     *,
     noise: RampNoise | None = None,
+    threads: int = 1,
 ) -> list[ShowerModel | None]:
     """Fit the model of each shower of a ramp.
 
@@ -63,6 +66,8 @@ def fit_showers(
         Time between groups in s.
     noise : RampNoise, optional
         The noise of the differences; measured in each integration by default.
+    threads : int, optional
+        Threads that read what rows have in common.
 
     Returns
     -------
@@ -70,7 +75,7 @@ def fit_showers(
         Likewise ordered; None where no light is found.
     """
     models: dict[int, ShowerModel] = {}
-    frame = _Frame(images, entries, image_shape, group_time, noise)
+    frame = _Frame(images, entries, image_shape, group_time, noise, threads)
     for number in range(len(_ROUNDS)):
         for position in sorted(range(len(entries)), key=frame.order):
             touching = frame.touching(position)
@@ -108,6 +113,7 @@ class _Frame:
     image_shape: tuple[int, int]
     group_time: float
     noise: RampNoise | None
+    threads: int
     _noises: dict[int, RampNoise] = field(default_factory=dict)
     _drifts: dict[tuple[int, int], NDArray[np.float32]] = field(default_factory=dict)
     _cells: dict[tuple[int, int], tuple[NDArray[np.float32], NDArray[np.float32], float]] = field(
@@ -182,7 +188,8 @@ class _Frame:
     def _drift(self, integration: int, rows: slice) -> NDArray[np.float32]:
         """Return what rows have in common in each difference, ``(ndiff, rows, 1)``."""
         starts = self._strips(rows)
-        parts = [self._strip_drift(integration, start) for start in starts]
+        with ThreadPoolExecutor(self.threads) as pool:
+            parts = list(pool.map(partial(self._strip_drift, integration), starts))
         first = starts[0]
         return np.concatenate(parts, axis=1)[:, rows.start - first : rows.stop - first]
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from scipy.linalg import solve_triangular
 from scipy.ndimage import gaussian_filter, median_filter, rank_filter
 
+from showermask.glow.differences import medians
 from showermask.glow.idle_course import average_idle_course
 from showermask.glow.light_curve import LightCurve, fit_glow
 from showermask.glow.noise_field import NoiseField
@@ -277,8 +278,8 @@ class _Fit:
             rate = total / np.maximum(early.sum(axis=0), 1)
         else:
             cube = np.where(self.known, self.differences, np.nan)
-            cube[:, ~self.known.any(axis=0)] = 0
-            rate = np.asarray(np.nanmedian(cube, axis=0), np.float64)
+            middle = medians(cube.reshape(len(cube), -1)).reshape(cube.shape[1:])
+            rate = np.nan_to_num(middle).astype(np.float64)
         others = self.around.rate
         if self.is_idle and others is not None:
             rate = np.where(np.isfinite(others), others, rate)
@@ -344,7 +345,7 @@ class _Fit:
             return np.zeros(len(self.which))
         there = self.known[:, ring]
         left = np.where(there, self.differences[:, ring] - self.rate[ring], np.nan)
-        middle = np.nanmedian(left, axis=1)
+        middle = medians(left.T).astype(np.float64)
         middle -= np.median(middle)
         typical = float(self.around.noise.variance(float(self.flux[ring].mean())))
         by_chance = 1.57 * typical / np.count_nonzero(ring)  # of a median

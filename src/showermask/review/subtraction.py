@@ -22,6 +22,8 @@ __all__ = ["Subtraction", "Subtractions"]
 
 #: Fits that are kept.
 _KEPT = 64
+#: Threads of a fit, which a reviewer waits for.
+_THREADS = 4
 
 
 class Subtractions:
@@ -75,7 +77,12 @@ class Subtractions:
                 return self._kept[key]
         noise = self._noise(number, reader, entry.integration or 0)
         models = fit_showers(
-            reader, [entry, *same], exposure.image_shape, exposure.group_time, noise=noise
+            reader,
+            [entry, *same],
+            exposure.image_shape,
+            exposure.group_time,
+            noise=noise,
+            threads=_THREADS,
         )
         found = Subtraction(reader, entry, models[0], noise)
         with self._keeping:
