@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from showermask.exceptions import EntryError
 from showermask.exposure.images import ImageReader
 from showermask.glow.evidence import Evidence
+from showermask.glow.quicklook import estimate_rate
 from showermask.glow.ramp_noise import RampNoise, measure_ramp_noise
 from showermask.glow.removal import MIN_GROUPS, fit_showers
-from showermask.glow.shower_model import ShowerModel, slope_of_course
+from showermask.glow.shower_model import ShowerModel, slope_of_course, slope_weights
 from showermask.regionfile.entry import Entry
 
 __all__ = ["Subtraction", "Subtractions"]
@@ -181,8 +182,18 @@ class Subtraction:
         if not inside.any():
             return None
         photons, of_model = model.rate_variance(self._use, self._noise.gain)
-        n = int(np.count_nonzero(self._use))
-        # Of a slope of equal weights: of n reads with half the variance of a difference each.
-        before = 6 * self._noise.read / (n * (n**2 - 1))
+        weights = slope_weights(self._use)
+        which = np.arange(len(weights))
+        before = float(weights @ self._noise.covariance(which, self._rate_below(model)) @ weights)
         added = float((photons + of_model)[inside].mean())
         return round(math.sqrt(1 + added / before), 3)
+
+    def _rate_below(self, model: ShowerModel) -> float:
+        """Return the typical rate of the entry without the shower's light, in DN a group."""
+        group_time = self._reader.exposure.group_time or 1.0
+        rate = estimate_rate(self._reader, model.integration, model.box)
+        if rate is None:
+            return 0.0
+        left = (rate - model.mean_rate(group_time, model.box))[self._inside(model)]
+        known = left[np.isfinite(left)]
+        return group_time * float(np.median(known)) if known.size else 0.0
