@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -85,7 +86,12 @@ _FIELDS = {
     "first_integration": ("exposure.integration_start", "INTSTART"),
     "last_integration": ("exposure.integration_end", "INTEND"),
     "subarray": ("subarray.name", "SUBARRAY"),
+    "instrument": ("instrument.name", "INSTRUME"),
     "detector": ("instrument.detector", "DETECTOR"),
+    "readpatt": ("exposure.readpatt", "READPATT"),
+    "date": ("observation.date", "DATE-OBS"),
+    "xstart": ("subarray.xstart", "SUBSTRT1"),
+    "ystart": ("subarray.ystart", "SUBSTRT2"),
     "group_time": ("exposure.group_time", "TGROUP"),
     "integration_time": ("exposure.integration_time", "EFFINTTM"),
     "exposure_time": ("exposure.exposure_time", "EFFEXPTM"),
@@ -115,8 +121,12 @@ class Exposure:
         Subarray name.
     group_time, integration_time, exposure_time : float or None
         Times in s, None where not recorded.
-    detector : str or None
-        Name of the detector.
+    detector, instrument, readpatt : str or None
+        Names of detector, instrument and read-out pattern.
+    date : str or None
+        Day on which it began, as 2026-11-28.
+    xstart, ystart : int or None
+        Column and row of the detector of the first pixel, one-based.
     """
 
     root: str | None
@@ -130,6 +140,16 @@ class Exposure:
     integration_time: float | None
     exposure_time: float | None
     detector: str | None = None
+    instrument: str | None = None
+    readpatt: str | None = None
+    date: str | None = None
+    xstart: int | None = None
+    ystart: int | None = None
+
+    @property
+    def corner(self) -> tuple[int, int]:
+        """Row and column of the detector of the first pixel, zero-based; 0 where not recorded."""
+        return (self.ystart or 1) - 1, (self.xstart or 1) - 1
 
     @property
     def name(self) -> str:
@@ -255,9 +275,7 @@ def _describe(
     ngroups: int | None,
     first_integration: int | None,
     last_integration: int | None,
-    subarray: str | None,
-    detector: str | None,
-    **times: Any,
+    **others: Any,
 ) -> Exposure:
     name = Path(filename).name if filename else "the exposure"
     product = _product(name, model_type, shape)
@@ -279,10 +297,31 @@ def _describe(
         shape=shape,
         nints=_count_integrations(product, shape, nints, first_integration, last_integration),
         ngroups=shape[1] if product.is_ramp else _count(ngroups),
-        subarray=subarray if isinstance(subarray, str) else None,
-        detector=detector if isinstance(detector, str) else None,
-        **{k: float(v) if isinstance(v, (int, float)) else None for k, v in times.items()},
+        **{name: kind(others.get(name)) for name, kind in _KINDS.items()},
     )
+
+
+def _text(value: Any) -> str | None:
+    """Return a text, None for anything else."""
+    return value if isinstance(value, str) else None
+
+
+def _number(value: Any) -> float | None:
+    """Return a number, None for anything else."""
+    return float(value) if isinstance(value, (int, float)) else None
+
+
+def _count(value: Any) -> int | None:
+    """Return a number that counts something, None for anything else."""
+    is_count = isinstance(value, int) and not isinstance(value, bool) and value > 0
+    return value if is_count else None
+
+
+_KINDS: Mapping[str, Callable[[Any], Any]] = {
+    **dict.fromkeys(("subarray", "instrument", "detector", "readpatt", "date"), _text),
+    **dict.fromkeys(("xstart", "ystart"), _count),
+    **dict.fromkeys(("group_time", "integration_time", "exposure_time"), _number),
+}
 
 
 def _product(name: str, model_type: str, shape: tuple[int, ...] | None) -> Product:
@@ -303,12 +342,6 @@ def _count_integrations(
     if _count(first) and _count(last):
         return int(last) - int(first) + 1  # of a segment; NINTS is of the whole exposure
     return _count(nints) if first in (None, 1) else None
-
-
-def _count(value: Any) -> int | None:
-    """Return a number that counts something, None for anything else."""
-    is_count = isinstance(value, int) and not isinstance(value, bool) and value > 0
-    return value if is_count else None
 
 
 def _model_type(hdus: Any, shape: tuple[int, ...] | None) -> str:

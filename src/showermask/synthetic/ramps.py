@@ -119,7 +119,7 @@ class RampBuilder:
         from stdatamodels.jwst import datamodels
 
         model = datamodels.RampModel(data=self.array(), groupdq=self.group_dq())
-        self._describe(model, subarray=subarray, readpatt=readpatt)
+        self.describe(model, subarray=subarray, readpatt=readpatt)
         for step in ("dq_init", "saturation", "linearity", "jump"):
             setattr(model.meta.cal_step, step, "COMPLETE")
         return model
@@ -129,10 +129,11 @@ class RampBuilder:
         from stdatamodels.jwst import datamodels
 
         model = datamodels.Level1bModel(data=np.rint(self.array()).astype(np.uint16))
-        self._describe(model, subarray=subarray, readpatt=readpatt)
+        self.describe(model, subarray=subarray, readpatt=readpatt)
         return model
 
-    def _describe(self, model: Any, *, subarray: str, readpatt: str) -> None:
+    def describe(self, model: Any, *, subarray: str, readpatt: str) -> None:
+        """Fill in the keywords of a model that has the shape of the ramp."""
         meta = model.meta
         meta.telescope = "JWST"
         meta.instrument.name = "MIRI"
