@@ -17,10 +17,12 @@ from showermask.exposure.names import PRODUCT_SUFFIXES, product_root, product_su
 from showermask.exposure.product import describe_file
 from showermask.masking.refusals import more_problems
 from showermask.messages import printable
-from showermask.regionfile.content import SECTIONS, RegionFile
+from showermask.regionfile.content import SECTIONS, RegionFile, combined_fingerprint
 from showermask.regionfile.lookup import (
+    DETECTOR_SUFFIX,
     DRAFT_SUFFIX,
     REGION_SUFFIX,
+    choose_detector_file,
     draft_path_for,
     real_path,
     walk,
@@ -59,6 +61,13 @@ class Match:
     suffix: str
     #: The region file.
     region_file: RegionFile
+    #: The file with the bad pixels of the detector.
+    detector_file: RegionFile | None = None
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of the region file, and of the file of the detector; as `Mask.fingerprint`."""
+        return combined_fingerprint(self.region_file, self.detector_file) or ""
 
 
 @dataclass(kw_only=True)
@@ -83,6 +92,8 @@ class Matches:
     drafts: list[Path] = field(default_factory=list)
     #: What was found more than once, in a sentence each.
     duplicates: list[str] = field(default_factory=list)
+    #: Files with the bad pixels of detectors.
+    of_detectors: list[RegionFile] = field(default_factory=list)
     #: Files among the region files that are none.
     ignored: list[Path] = field(default_factory=list)
     #: Folders that could not be looked into.
@@ -155,10 +166,27 @@ def _match(
     if path is not None and not (path.is_file() and os.access(path, os.R_OK)):
         matches.failed[root] = f"{path}: can't be read, expected a FITS file"
     elif path is not None and region_file is not None:
-        found = Match(exposure=root, input=path, suffix=suffix, region_file=region_file)
+        found = Match(
+            exposure=root,
+            input=path,
+            suffix=suffix,
+            region_file=region_file,
+            detector_file=_of_detector(path, matches),
+        )
         matches.found.append(found)
         if region_file.candidates and region_file.path:
             matches.candidates[region_file.path] = len(region_file.candidates)
+
+
+def _of_detector(path: Path, matches: Matches) -> RegionFile | None:
+    """Return the file with the bad pixels of an exposure's detector, if there is one."""
+    if not matches.of_detectors:
+        return None
+    try:
+        exposure = describe_file(path)
+    except ShowermaskError:  # which the plan tells
+        return None
+    return choose_detector_file(matches.of_detectors, exposure)
 
 
 def _tell_all_problems(
@@ -202,13 +230,18 @@ def _read_all(region_folder: Path, matches: Matches) -> dict[str, list[RegionFil
                 root = str(error.header.get("exposure", root))
                 matches.invalid[root] = error
             if (
-                path.stem.endswith(REGION_SUFFIX)
+                path.stem.endswith((REGION_SUFFIX, DETECTOR_SUFFIX))
                 or path == region_folder
                 or _looks_like_regions(path)
             ):
                 matches.failed[root] = "; ".join(error.problems)
             else:
                 matches.ignored.append(path)
+            continue
+        if region_file.detector is not None:
+            matches.of_detectors.append(region_file)
+            if region_file.candidates:
+                matches.candidates[path] = len(region_file.candidates)
             continue
         found[region_file.exposure or root].append(region_file)
     if not found and not matches.failed:

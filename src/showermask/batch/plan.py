@@ -16,6 +16,7 @@ from showermask.exposure.product import describe_file
 from showermask.masking.cost import Cost, Coverage
 from showermask.masking.mask import Mask
 from showermask.pipeline.manifest import Record, file_time, read_manifest
+from showermask.regionfile.content import RegionFile
 
 __all__ = [
     "Plan",
@@ -64,9 +65,14 @@ class Request:
         """Suffixes of the products to start from, the best first."""
         return PREFERENCE[self.target] if self.suffix is None else (self.suffix,)
 
-    def parameters(self, suffix: str | None) -> dict[str, Any]:
+    def parameters(
+        self, suffix: str | None, detector_file: RegionFile | None = None
+    ) -> dict[str, Any]:
         """Return what the record of an exposure says was asked for."""
-        return {"from": suffix, "to": self.target, **self.step_parameters.fingerprint()}
+        wanted = {"from": suffix, "to": self.target, **self.step_parameters.fingerprint()}
+        if detector_file is not None and detector_file.path is not None:
+            wanted["detector_file"] = str(detector_file.path.absolute())
+        return wanted
 
 
 class Reporter(Protocol):
@@ -105,6 +111,7 @@ class PlannedExposure:
             exposure,
             default_flags=self.parameters.flags,
             max_masked_fraction=self.parameters.max_masked_fraction,
+            detector_file=self.match.detector_file,
         )
         return mask.coverage, mask.cost
 
@@ -236,8 +243,8 @@ def _pending_record(match: Match, request: Request) -> Record:
         input_size=path.stat().st_size,
         input_time=file_time(path),
         region_file=str(region_path.absolute()) if region_path else "",
-        sha256=match.region_file.fingerprint or "",
-        parameters=request.parameters(match.suffix),
+        sha256=match.fingerprint,
+        parameters=request.parameters(match.suffix, match.detector_file),
     )
 
 

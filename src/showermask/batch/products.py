@@ -107,6 +107,7 @@ def make_products(
     suffix: str,
     *,
     region_path: Path,
+    detector_path: str | None,
     target: str,
     folder: Path,
     step_parameters: StepParameters,
@@ -114,10 +115,12 @@ def make_products(
     """Make the products of one exposure."""
     exposure = describe_file(path)
     if target == "rate" and suffix in ("uncal", "jump", "ramp"):
-        return _fit(path, exposure, suffix, region_path, folder, step_parameters)
+        files = {"region_file": str(region_path), "detector_file": detector_path or "none"}
+        return _fit(path, exposure, suffix, files, folder, step_parameters)
     step = _mask_step(
         step_parameters,
         region_file=str(region_path),
+        detector_file=detector_path or "none",
         output_dir=str(folder),
         suffix=suffix,
         save_results=True,
@@ -155,7 +158,7 @@ def _fit(
     path: Path,
     exposure: Exposure,
     suffix: str,
-    region_path: Path,
+    files: Mapping[str, str],
     folder: Path,
     step_parameters: StepParameters,
 ) -> Masked:
@@ -163,8 +166,8 @@ def _fit(
     steps: dict[str, dict[str, Any]] = {
         name: {"skip": True} for name in _steps_behind(path, suffix)
     }
-    for name in (SUBTRACTION, STEP_NAME):
-        steps[name] = {"region_file": str(region_path)}
+    steps[SUBTRACTION] = {"region_file": files["region_file"]}
+    steps[STEP_NAME] = dict(files)
     pipeline = _pipeline(
         step_parameters, str(path), steps, output_dir=str(folder), save_results=True
     )

@@ -110,10 +110,11 @@ def _smoothed(
     there = np.where(use, mean, np.float32(0))
     total = uniform_filter(there, width, mode="constant")
     part = uniform_filter(use.astype(np.float32), width, mode="constant")
-    box = np.divide(total, part, out=np.zeros_like(total), where=part > 1e-3)
+    box: NDArray[np.float32] = np.divide(total, part, out=np.zeros_like(total), where=part > 1e-3)
     if options.smoothing is Smoothing.BOX:
         return box
-    return np.asarray(median_filter(np.where(use, mean, box), width, mode="nearest"), np.float32)
+    middle: NDArray[np.float32] = median_filter(np.where(use, mean, box), width, mode="nearest")
+    return middle
 
 
 def _read(

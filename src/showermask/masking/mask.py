@@ -27,7 +27,7 @@ from showermask.masking.refusals import (
     more_problems,
     off_the_image,
 )
-from showermask.regionfile.content import RegionFile
+from showermask.regionfile.content import RegionFile, combined_fingerprint
 from showermask.regionfile.entry import Entry
 from showermask.regionfile.reader import InvalidRegionFileError, Values, read_regions
 
@@ -55,12 +55,15 @@ class Mask:
         The accepted entries in the plane of the exposure, with their bits.
     default_flags : tuple of str
         Names of the flags of entries that name none.
+    detector_file : RegionFile or None
+        The bad pixels of the detector, which are masked as well.
     """
 
     region_file: RegionFile
     exposure: Exposure
     footprints: tuple[Footprint, ...]
     default_flags: tuple[str, ...]
+    detector_file: RegionFile | None = None
 
     @classmethod
     def plan(
@@ -71,6 +74,7 @@ class Mask:
         default_flags: Sequence[str] = DEFAULT_FLAGS,
         max_masked_fraction: float = MAX_MASKED_FRACTION,
         subtracted: Collection[str] = (),
+        detector_file: RegionFile | None = None,
     ) -> Mask:
         """Plan the mask of a region file in the plane of an exposure.
 
@@ -87,6 +91,8 @@ class Mask:
         subtracted : collection of str, optional
             Fingerprints of entries whose light was taken out of the exposure: they are not masked
             if they ask for that.
+        detector_file : RegionFile, optional
+            The bad pixels of the detector, masked as well.
 
         Returns
         -------
@@ -101,22 +107,25 @@ class Mask:
             flag is not known, too much of an image is masked. `RegionFileError`, or `FlagError` or
             `MaskTooLargeError` where it is that alone.
         """
+        files = [region_file, *([] if detector_file is None else [detector_file])]
         refusals = Refusals(region_file.name)
-        refusals.add(RegionFileError, region_file.mismatches(exposure))
         chosen: list[Entry] = []
-        for entry in region_file.entries:
-            values = Values.of(entry, region_file.key_of(entry))
-            is_here = add_refusals(refusals, values, exposure)
-            is_gone = entry.is_to_be_subtracted and entry.fingerprint in subtracted
-            if is_here and entry.is_accepted and not is_gone:
-                chosen.append(entry)
-        bits = refusals.bits_of(chosen, region_file, exposure, default_flags)
+        bits: list[int] = []
+        cut = []
+        for file in files:
+            of_file = Refusals(file.name)
+            of_file.add(RegionFileError, file.mismatches(exposure))
+            cut.append(file.cut_to(exposure))
+            accepted = _applied(cut[-1], exposure, of_file, subtracted)
+            chosen += accepted
+            bits += of_file.bits_of(accepted, cut[-1], exposure, default_flags)
+            refusals.take(of_file)
         footprints = find_footprints(chosen, exposure.shape, bits)
-        mask = cls(region_file, exposure, tuple(footprints), tuple(default_flags))
+        mask = cls(cut[0], exposure, tuple(footprints), tuple(default_flags), *cut[1:])
         off = (f.entry for f in mask._first_footprints.values() if not f.inside.any())
         refusals.add(
             RegionFileError,
-            (f"{region_file.key_of(entry)} {off_the_image(entry, exposure)}" for entry in off),
+            (f"{mask.key_of(entry)} {off_the_image(entry, exposure)}" for entry in off),
         )
         refusals.add(MaskTooLargeError, mask._too_large(max_masked_fraction))
         refusals.check_none()
@@ -184,6 +193,8 @@ class Mask:
     def remarks(self) -> Iterator[str]:
         """Yield what the reviewer may not have meant."""
         yield from file_remarks(self.region_file)
+        if self.detector_file is not None:
+            yield from file_remarks(self.detector_file)
         names = {
             flag.upper() for f in self.footprints for flag in f.entry.flags or self.default_flags
         }
@@ -199,6 +210,20 @@ class Mask:
                 "pixels are lost to all; mask the ramp or the rateints to lose only the "
                 "integrations with a shower"
             )
+
+    @property
+    def fingerprint(self) -> str | None:
+        """Hash of the region file, and of the file of the detector if there is one."""
+        return combined_fingerprint(self.region_file, self.detector_file)
+
+    def key_of(self, entry: Entry) -> str:
+        """Return the place of an entry in its file; with the name of the file if it is another."""
+        try:
+            return self.region_file.key_of(entry)
+        except ValueError:
+            if self.detector_file is None:
+                raise
+            return f"{self.detector_file.name}: {self.detector_file.key_of(entry)}"
 
     @property
     def _bits(self) -> list[int]:
@@ -217,7 +242,21 @@ class Mask:
         ny, nx = self.exposure.image_shape
         yield (
             f"the mask covers {fraction:.1%} of the frame, expected at most {limit:.1%} "
-            f"({self.region_file.key_of(largest.entry)} alone {largest.pixels / (nx * ny):.1%}): "
+            f"({self.key_of(largest.entry)} alone {largest.pixels / (nx * ny):.1%}): "
             "look for a slip in a or b (semi-axes in pixels) or in a mask, or raise "
             "max_masked_fraction"
         )
+
+
+def _applied(
+    region_file: RegionFile, exposure: Exposure, refusals: Refusals, subtracted: Collection[str]
+) -> list[Entry]:
+    """Return the entries of a file that are to be masked; refuse those that can't be."""
+    chosen = []
+    for entry in region_file.entries:
+        values = Values.of(entry, region_file.key_of(entry))
+        is_here = add_refusals(refusals, values, exposure)
+        is_gone = entry.is_to_be_subtracted and entry.fingerprint in subtracted
+        if is_here and entry.is_accepted and not is_gone:
+            chosen.append(entry)
+    return chosen

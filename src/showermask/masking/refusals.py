@@ -36,6 +36,10 @@ class Refusals:
         """Add reasons that are errors of a kind."""
         self._found += [(kind, f"{self._name}: {text}") for text in texts]
 
+    def take(self, others: Refusals) -> None:
+        """Add the reasons of another file."""
+        self._found += others._found
+
     @property
     def texts(self) -> list[str]:
         """The reasons."""

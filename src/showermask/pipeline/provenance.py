@@ -33,6 +33,8 @@ KEYWORDS = {
     "SHWMNPIX": "Number of masked pixels, all integrations",
     "SHWMNFPX": "Number of masked pixels of the frame",
     _LONE_GROUPS: "Number of lone groups flagged with the mask",
+    "SHWMDFIL": "File with bad pixels of the detector",
+    "SHWMDHSH": "SHA-256 of that file, first 16 digits",
 }
 
 
@@ -54,13 +56,19 @@ class Provenance:
     #: Number of groups that were flagged DO_NOT_USE in masked pixels because the mask, or what
     #: was flagged before, left them without a usable neighbour.
     lone_groups: int = 0
+    #: Name and hash of the file with the bad pixels of the detector.
+    detector_file: str | None = None
+    detector_sha256: str | None = None
 
     @classmethod
     def of_mask(cls, mask: Mask, *, lone_groups: int = 0) -> Provenance:
         """Return the record of a mask that was applied."""
+        own, of_detector = mask.region_file, mask.detector_file
         return cls(
             status="COMPLETE",
-            region_file=mask.region_file.name,
+            region_file=own.name if own.path is not None or of_detector is None else None,
+            detector_file=None if of_detector is None else of_detector.name,
+            detector_sha256=None if of_detector is None else of_detector.fingerprint,
             sha256=mask.region_file.fingerprint,
             counts=mask.coverage.counts,
             pixels=mask.coverage.pixels,
@@ -82,6 +90,8 @@ class Provenance:
             pixels=found.get("SHWMNFPX", 0),
             integration_pixels=found.get("SHWMNPIX", 0),
             lone_groups=found.get(_LONE_GROUPS, 0),
+            detector_file=found.get("SHWMDFIL"),
+            detector_sha256=found.get("SHWMDHSH"),
         )
 
     def stamp(self, model: Any) -> None:
@@ -119,6 +129,7 @@ class Provenance:
             "S_SHWMSK": self.status,
             "SHWMFILE": ascii_text(self.region_file or ""),
             "SHWMHASH": (self.sha256 or "")[:16],
+            **self._of_detector(),
             **{
                 kind.KEYWORD: self.counts.get(name, 0)
                 for name, kind in SECTIONS.items()
@@ -129,14 +140,24 @@ class Provenance:
             _LONE_GROUPS: self.lone_groups,
         }
 
+    def _of_detector(self) -> dict[str, str]:
+        if self.detector_file is None:
+            return {}
+        return {
+            "SHWMDFIL": ascii_text(self.detector_file),
+            "SHWMDHSH": (self.detector_sha256 or "")[:16],
+        }
+
     def _history(self) -> str:
+        files = [(self.region_file, self.sha256), (self.detector_file, self.detector_sha256)]
+        sources = [f"{name} (sha256 {(sha256 or '')[:16]})" for name, sha256 in files if name]
         extent = joined(
             pixels_text(self.pixels, self.integration_pixels),
             counted(self.lone_groups, "lone group") if self.lone_groups else "",
         )
         return ascii_text(
             f"showermask {__version__}: masked {counts_text(self.counts)} ({extent}) "
-            f"from {self.region_file} (sha256 {(self.sha256 or '')[:16]})"
+            f"from {' and '.join(sources)}"
         )
 
 

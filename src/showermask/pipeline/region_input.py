@@ -6,11 +6,14 @@ import logging
 from pathlib import Path
 from typing import Any
 
+from showermask.exceptions import RegionFileError
 from showermask.exposure.product import Exposure
 from showermask.messages import log
+from showermask.regionfile.content import RegionFile
 from showermask.regionfile.lookup import REGION_SUFFIX, RegionLookup
+from showermask.regionfile.reader import read_regions
 
-__all__ = ["find_region_file"]
+__all__ = ["find_detector_file", "find_region_file"]
 
 
 def find_region_file(step: Any, exposure: Exposure, done: str) -> Path | None:
@@ -48,3 +51,36 @@ def find_region_file(step: Any, exposure: Exposure, done: str) -> Path | None:
         done,
     )
     return None
+
+
+def find_detector_file(step: Any, exposure: Exposure) -> RegionFile | None:
+    """Return the file with the bad pixels of an exposure's detector, None where there is none.
+
+    Parameters
+    ----------
+    step : stpipe.Step
+        The step, with its parameters ``region_file`` and ``detector_file``.
+    exposure : Exposure
+        The exposure.
+
+    Returns
+    -------
+    RegionFile or None
+        The file; it fits the exposure.
+
+    Raises
+    ------
+    RegionFileError
+        When a file is not valid, or the one that is given is not for the exposure.
+    """
+    given = step.detector_file
+    if given and given.lower() == "none":
+        return None
+    if given:
+        region_file = read_regions(given)
+        problems = [*region_file.mismatches(exposure)]
+        if region_file.detector is None:
+            problems.append("is for an exposure, expected a file with detector (badpixels)")
+        RegionFileError.check_none([f"{region_file.name}: {problem}" for problem in problems])
+        return region_file
+    return RegionLookup(step.region_file).find_detector_file(exposure, Path(step.input_dir))

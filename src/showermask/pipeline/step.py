@@ -11,9 +11,10 @@ from showermask.exposure.product import Exposure, check_not_truncated, describe_
 from showermask.masking.mask import Mask
 from showermask.messages import counted, log
 from showermask.pipeline.provenance import STEP_NAME, Provenance
-from showermask.pipeline.region_input import find_region_file
+from showermask.pipeline.region_input import find_detector_file, find_region_file
 from showermask.pipeline.saving import AtomicSave
 from showermask.pipeline.subtraction_record import SubtractionRecord
+from showermask.regionfile.content import RegionFile
 
 __all__ = ["ManualShowerMaskStep"]
 
@@ -21,10 +22,11 @@ __all__ = ["ManualShowerMaskStep"]
 class ManualShowerMaskStep(AtomicSave):
     """Mask reviewed cosmic-ray showers and other bad pixels in the data-quality plane.
 
-    They are read from a region file. Takes a ramp (``_jump``, ``_ramp``), rateints or calints, a
-    rate or cal: as a file name, as a datamodel, or as what a pipeline hands to a hook. Bits are
-    ORed into ``groupdq`` or ``dq``, no other array is touched, and no bit is cleared. Without a
-    region file for the exposure the step is recorded as SKIPPED.
+    They are read from a region file, the bad pixels of the detector from a second one. Takes a
+    ramp (``_jump``, ``_ramp``), rateints or calints, a rate or cal: as a file name, as a datamodel,
+    or as what a pipeline hands to a hook. Bits are ORed into ``groupdq`` or ``dq``, no other array
+    is touched, and no bit is cleared. Without a region file for the exposure or its detector the
+    step is recorded as SKIPPED.
     """
 
     class_alias = STEP_NAME
@@ -32,6 +34,7 @@ class ManualShowerMaskStep(AtomicSave):
 
     spec = """
         region_file = string(default=None) # Region file, or a directory of <exposure>_showers.yaml, .yml, .asdf
+        detector_file = string(default=None) # Bad pixels of the detector; <detector>_badpixels.yaml in the directory of region files by default, none for none
         flags = force_list(default=list('JUMP_DET', 'DO_NOT_USE')) # Flags of what names none
         max_masked_fraction = float(default=0.5, min=0.0, max=1.0) # Largest part of a frame that may be masked
     """  # noqa: E501  # stpipe takes one line per parameter
@@ -118,18 +121,22 @@ class ManualShowerMaskStep(AtomicSave):
         self.mask = None
         self.was_up_to_date = False
         path = find_region_file(self, exposure, "masked")
-        if path is None:
+        detector_file = find_detector_file(self, exposure)
+        if path is None and detector_file is None:
             self.provenance = Provenance.of_model(model) or Provenance(status="SKIPPED")
             self.provenance.stamp(model)
             return
         before = SubtractionRecord.of_model(model)
-        mask = Mask.read(
-            path,
-            exposure,
-            subtracted=before.fingerprints if before is not None else (),
-            default_flags=self.flags or (),
-            max_masked_fraction=self.max_masked_fraction,
-        )
+        parameters: dict[str, Any] = {
+            "subtracted": before.fingerprints if before is not None else (),
+            "default_flags": self.flags or (),
+            "max_masked_fraction": self.max_masked_fraction,
+            "detector_file": detector_file,
+        }
+        if path is not None:
+            mask = Mask.read(path, exposure, **parameters)
+        else:
+            mask = Mask.plan(RegionFile.for_exposure(exposure), exposure, **parameters)
         plane = dq_plane(model, exposure)
         was_applied = mask.is_applied(plane)
         lone_groups = mask.apply(plane)
@@ -142,7 +149,7 @@ class ManualShowerMaskStep(AtomicSave):
             "%s: masked %s of %s, %s, %.2f %% of the frame, in %s%s",
             exposure.name,
             mask.coverage.entries_text(),
-            path,
+            " and ".join(str(one) for one in (path, detector_file and detector_file.path) if one),
             mask.coverage.pixels_text(),
             100 * mask.coverage.fraction,
             exposure.product.plane,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -102,6 +102,10 @@ class BadPixels(Entry):
         What the reviewer wants to be remembered.
     source : str, optional
         Where the entry comes from.
+    score : float, optional
+        How far the pixels stand out, in sigma.
+    kind : str, optional
+        What is wrong with them: hot, telegraph …
     image : MaskImage, optional
         The image of ``mask``, once it has been read. Not compared.
 
@@ -128,6 +132,8 @@ class BadPixels(Entry):
     flags: tuple[str, ...] | None = None
     comment: str | None = None
     source: str | None = None
+    score: float | None = None
+    kind: str | None = None
     image: MaskImage | None = field(default=None, compare=False, repr=False)
 
     def _normalise(self) -> None:
@@ -155,6 +161,34 @@ class BadPixels(Entry):
             return self.image.box, self.image.inside
         box = _span(self.y, image_shape[0]), _span(self.x, image_shape[1])
         return box, np.ones([part.stop - part.start for part in box], bool)
+
+    def cut(self, corner: tuple[int, int], image_shape: tuple[int, int]) -> BadPixels | None:
+        """Return what lies in a part of the image, with the places that it has there.
+
+        Parameters
+        ----------
+        corner : tuple of int
+            Row and column of the first pixel of the part.
+        image_shape : tuple of int
+            Rows and columns of the part.
+
+        Returns
+        -------
+        BadPixels or None
+            The pixels; None where none lie there.
+        """
+        rows, columns = (
+            slice(first, first + size) for first, size in zip(corner, image_shape, strict=True)
+        )
+        if self.mask is not None:
+            if self.image is None:
+                raise PixelsError(f"{self.mask}: has not been read; read the region file itself")
+            part = self.image.full_image()[rows, columns]
+            if not part.any() or part.shape != image_shape:
+                return None
+            return replace(self, image=MaskImage.of_array(part, self.image.sha256))
+        y, x = _within(self.y, rows), _within(self.x, columns)
+        return None if y is None or x is None else replace(self, x=x, y=y)
 
     def advice_outside(self, image_shape: tuple[int, int]) -> str:
         """Return what may be wrong where no pixel is covered."""
@@ -197,6 +231,15 @@ class BadPixels(Entry):
             if isinstance(last, int) and last >= size:
                 shown = list(value) if isinstance(value, tuple) else value
                 yield name, f"is {shown}, but the frame has {noun} 0 to {size - 1}"
+
+
+def _within(value: Range | None, part: slice) -> Range | None:
+    """Return a range of rows or columns as it is in a part of them; None where none lie there."""
+    if not isinstance(value, (int, tuple)):
+        return value
+    first, last = value if isinstance(value, tuple) else (value, value)
+    first, last = max(first, part.start) - part.start, min(last, part.stop - 1) - part.start
+    return None if last < first else _short((first, last))
 
 
 def ranges_of(mask: NDArray[np.bool_]) -> Iterator[tuple[Range, Range]]:

@@ -19,13 +19,30 @@ from showermask.regionfile.polygon import Polygon
 from showermask.regionfile.schema import FORMATS, format_of
 from showermask.regionfile.shower import Shower
 
-__all__ = ["HEADER_KEYS", "SECTIONS", "RegionFile", "count_by_section", "counts_text"]
+__all__ = [
+    "HEADER_KEYS",
+    "SECTIONS",
+    "RegionFile",
+    "count_by_section",
+    "counts_text",
+    "detector_problems",
+]
 
 #: The lists of a region file, in the order of the file, and what they hold.
 SECTIONS: Mapping[str, type[Entry]] = {kind.SECTION: kind for kind in (Shower, BadPixels, Polygon)}
 
 #: What a region file says of the exposure and the review, in the order of the file.
-HEADER_KEYS = ("exposure", "shape", "subarray", "reviewer", "reviewed")
+HEADER_KEYS = (
+    "exposure",
+    "shape",
+    "subarray",
+    "detector",
+    "readpatt",
+    "ngroups",
+    "useafter",
+    "reviewer",
+    "reviewed",
+)
 
 
 @dataclass(frozen=True, kw_only=True, init=False)
@@ -44,6 +61,14 @@ class RegionFile:
         ``(nints, ngroups, ny, nx)`` that the reviewer looked at.
     subarray : str, optional
         Subarray name.
+    detector : str, optional
+        Name of the detector, where the file is for all of its exposures, not for one.
+    readpatt : str, optional
+        Read-out pattern of these.
+    ngroups : tuple of int, optional
+        Fewest and most groups of these.
+    useafter : str, optional
+        Day of the first of these, ISO 8601.
     reviewer : str, optional
         Who reviewed the entries.
     reviewed : str, optional
@@ -58,6 +83,10 @@ class RegionFile:
     exposure: str | None
     shape: tuple[int, int, int, int] | None
     subarray: str | None
+    detector: str | None
+    readpatt: str | None
+    ngroups: tuple[int, int] | None
+    useafter: str | None
     reviewer: str | None
     reviewed: str | None
     path: Path | None = field(compare=False)
@@ -73,6 +102,10 @@ class RegionFile:
         exposure: str | None = None,
         shape: tuple[int, ...] | None = None,
         subarray: str | None = None,
+        detector: str | None = None,
+        readpatt: str | None = None,
+        ngroups: tuple[int, int] | None = None,
+        useafter: str | None = None,
         reviewer: str | None = None,
         reviewed: str | None = None,
         path: Path | None = None,
@@ -90,9 +123,20 @@ class RegionFile:
                 if section != entry.SECTION:
                     raise RegionFileError(f"{section}: found a {entry.NOUN}, expected others")
                 chosen.append(entry)
-        if isinstance(shape, list):
-            shape = tuple(shape)
-        values = (tuple(chosen), exposure, shape, subarray, reviewer, reviewed, path, sha256)
+        values = (
+            tuple(chosen),
+            exposure,
+            None if shape is None else tuple(shape),
+            subarray,
+            detector,
+            readpatt,
+            None if ngroups is None else tuple(ngroups),
+            useafter,
+            reviewer,
+            reviewed,
+            path,
+            sha256,
+        )
         for attribute, value in zip(fields(self), values, strict=True):
             object.__setattr__(self, attribute.name, value)
 
@@ -204,7 +248,7 @@ class RegionFile:
         for key in HEADER_KEYS:
             value = getattr(self, key)
             if value is not None:
-                tree[key] = plain_list(value) if key == "shape" else value
+                tree[key] = plain_list(value)
         for name in SECTIONS:
             listed = [entry.to_mapping() for entry in self.section(name)]
             if listed or name == "showers":
@@ -225,6 +269,7 @@ class RegionFile:
         str
             Sentences.
         """
+        yield from self._mismatches_of_detector(exposure)
         root, subarray = exposure.root, exposure.subarray
         if self.exposure is not None and self.exposure != root:
             known = root or "without a file name"
@@ -244,6 +289,49 @@ class RegionFile:
                 f"shape is {list(self.shape)}, but the data have [{shown}] "
                 "(nints, ngroups, ny, nx); take the region file of these data"
             )
+
+    def _mismatches_of_detector(self, exposure: Exposure) -> Iterator[str]:
+        """Yield why the file is not for an exposure of a detector."""
+        pairs = (
+            ("detector", self.detector, exposure.detector),
+            ("readpatt", self.readpatt, exposure.readpatt),
+        )
+        for name, wanted, found in pairs:
+            if wanted is not None and found is not None and wanted.upper() != found.upper():
+                yield f"{name} is {wanted}, but the data have {found}"
+        if self.ngroups is not None and exposure.ngroups is not None:
+            fewest, most = self.ngroups
+            if not fewest <= exposure.ngroups <= most:
+                yield f"is for {fewest} to {most} groups, but the data have {exposure.ngroups}"
+        day = exposure.date
+        if self.useafter is not None and day is not None and day < self.useafter[:10]:
+            yield f"is for exposures from {self.useafter} on; the data are of {exposure.date}"
+
+    def cut_to(self, exposure: Exposure) -> RegionFile:
+        """Return the file of a detector with the places that an exposure of it has.
+
+        Entries that lie outside of the exposure are left out. Keys stay those of the file.
+
+        Parameters
+        ----------
+        exposure : Exposure
+            The exposure, of any subarray.
+
+        Returns
+        -------
+        RegionFile
+            The file itself where it is not that of a detector.
+        """
+        if self.detector is None:
+            return self
+        kept: list[tuple[BadPixels, str]] = []
+        for entry in self.pixels:
+            part = entry.cut(exposure.corner, exposure.image_shape)
+            if part is not None:
+                kept.append((part, self.key_of(entry)))
+        cut = replace(self, entries=tuple(part for part, _ in kept))
+        vars(cut)["_keys"] = {id(part): key for part, key in kept}
+        return cut
 
     def check_fits(self, exposure: Exposure) -> None:
         """Check that the file, with all of its entries, can be of an exposure.
@@ -267,6 +355,62 @@ class RegionFile:
     def unread(self) -> RegionFile:
         """Return the content as that of a file that is yet to be written."""
         return replace(self, path=None, sha256=None)
+
+
+def detector_problems(tree: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what does not go together in the tree of a file, of an exposure or of a detector.
+
+    Parameters
+    ----------
+    tree : mapping
+        The tree, of any values.
+
+    Yields
+    ------
+    str
+        Sentences.
+    """
+    of_exposure = [key for key in ("exposure", "shape", "subarray") if key in tree]
+    others = [name for name in SECTIONS if name != BadPixels.SECTION and tree.get(name)]
+    if "detector" in tree:
+        for key in (*of_exposure, *others):
+            yield f"{key} is given with detector, expected a file for one exposure, or pixels only"
+        timed = [
+            position
+            for position, entry in enumerate(tree.get(BadPixels.SECTION) or ())
+            if isinstance(entry, dict) and {"integration", "group", "last_group"} & set(entry)
+        ]
+        for position in timed[:5]:
+            yield f"pixels[{position}] has an integration or group, which a detector has not"
+    else:
+        for key in ("readpatt", "ngroups", "useafter"):
+            if key in tree:
+                yield f"{key} is given without detector; name the detector that the file is for"
+    ngroups = tree.get("ngroups")
+    pair = ngroups if isinstance(ngroups, list) else []
+    if [type(n) for n in pair] == [int, int] and pair[0] > pair[1]:
+        yield f"ngroups is {ngroups}, expected [fewest, most]"
+
+
+def combined_fingerprint(own: RegionFile, of_detector: RegionFile | None) -> str | None:
+    """Return the hash of a region file, and of the file of the detector if there is one.
+
+    Parameters
+    ----------
+    own : RegionFile
+        The region file of an exposure.
+    of_detector : RegionFile or None
+        The bad pixels of its detector.
+
+    Returns
+    -------
+    str or None
+        The hash; None where there is no file.
+    """
+    if of_detector is None:
+        return own.fingerprint
+    both = f"{own.fingerprint or ''} {of_detector.fingerprint}"
+    return hashlib.sha256(both.encode()).hexdigest()
 
 
 def count_by_section(entries: Iterable[Entry]) -> dict[str, int]:

@@ -3,6 +3,10 @@
 The region file, or a directory of them, is the one that was given; else the one that the
 environment variable ``SHOWERMASK_REGIONS`` names; else the directory of the exposure. Directories
 are searched with all directories below.
+
+The bad pixels of the detector come from a second file, ``<detector>_badpixels.yaml``, in the same
+directory itself. There may be several, for read-out patterns, numbers of groups and days: the one
+that is for the exposure and says most is taken, of these the latest.
 """
 
 from __future__ import annotations
@@ -15,16 +19,20 @@ from pathlib import Path
 
 from showermask.exceptions import ExposureError, RegionFileError
 from showermask.exposure.names import PRODUCT_SUFFIXES, product_root, product_suffix
+from showermask.exposure.product import Exposure
 from showermask.files import is_file
+from showermask.regionfile.content import RegionFile
 from showermask.regionfile.reader import EXTENSIONS, read_regions
 
 __all__ = [
+    "DETECTOR_SUFFIX",
     "DRAFT_SUFFIX",
     "MANIFEST_NAME",
     "REGIONS_VARIABLE",
     "REGION_SUFFIX",
     "RegionLookup",
     "WorkItem",
+    "choose_detector_file",
     "draft_path_for",
     "find_work",
     "real_path",
@@ -36,6 +44,9 @@ REGIONS_VARIABLE = "SHOWERMASK_REGIONS"
 
 #: Suffix of the names of region files, after the product root.
 REGION_SUFFIX = "_showers"
+
+#: Suffix of the names of files with the bad pixels of a detector, after its name.
+DETECTOR_SUFFIX = "_badpixels"
 
 #: Name of the record of a batch, by which its output directory is known.
 MANIFEST_NAME = "manifest.ecsv"
@@ -119,6 +130,37 @@ class RegionLookup:
         folders = [] if self.path is None else [self.path]
         return folders if self.is_given else [*folders, beside]
 
+    def find_detector_file(self, exposure: Exposure, beside: Path) -> RegionFile | None:
+        """Return the file with the bad pixels of an exposure's detector, None where there is none.
+
+        Parameters
+        ----------
+        exposure : Exposure
+            The exposure.
+        beside : `~pathlib.Path`
+            Its directory.
+
+        Returns
+        -------
+        RegionFile or None
+            The file.
+
+        Raises
+        ------
+        RegionFileError
+            When a file of this detector is not valid.
+        """
+        folders = [beside]
+        if self.path is not None:
+            own = self.path if self.path.is_dir() else self.path.parent
+            folders = [own] if self.is_given else [own, beside]
+        for folder in folders:
+            files = [read_regions(path) for path in _of_detector(exposure, folder)]
+            chosen = choose_detector_file(files, exposure)
+            if chosen is not None:
+                return chosen
+        return None
+
     def path_for(self, exposure_path: Path) -> Path:
         """Return the region file of an exposure on disk, or the path at which to make it.
 
@@ -171,6 +213,57 @@ def _exists(path: Path) -> bool:
 def _named(root: str, folder: Path) -> list[Path]:
     paths = (folder / f"{root}{REGION_SUFFIX}{extension}" for extension in EXTENSIONS)
     return [path for path in paths if is_file(path)]
+
+
+def choose_detector_file(files: Iterable[RegionFile], exposure: Exposure) -> RegionFile | None:
+    """Return which of some files of detectors is for an exposure: the one that says most.
+
+    Parameters
+    ----------
+    files : iterable of RegionFile
+        Files of any detectors.
+    exposure : Exposure
+        The exposure.
+
+    Returns
+    -------
+    RegionFile or None
+        The file; of several that say as much the one that is for the latest day.
+    """
+    fitting = [
+        file
+        for file in files
+        if file.detector is not None
+        and exposure.detector is not None
+        and not any(file.mismatches(exposure))
+    ]
+    return max(
+        fitting,
+        key=lambda file: (
+            (file.readpatt is not None) + (file.ngroups is not None),
+            file.useafter or "",
+            str(file.path),
+        ),
+        default=None,
+    )
+
+
+def _of_detector(exposure: Exposure, folder: Path) -> list[Path]:
+    """Return the files of an exposure's detector in a directory."""
+    if exposure.detector is None:
+        return []
+    try:
+        names = sorted(folder.iterdir())
+    except OSError:
+        return []
+    return [
+        path
+        for path in names
+        if path.suffix.lower() in EXTENSIONS
+        and path.stem.lower().startswith(exposure.detector.lower())
+        and path.stem.lower().endswith(DETECTOR_SUFFIX)
+        and is_file(path)
+    ]
 
 
 @dataclass(frozen=True)

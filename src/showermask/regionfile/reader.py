@@ -19,7 +19,12 @@ from showermask.exceptions import EntryError, RegionFileError
 from showermask.exposure.product import Exposure
 from showermask.regionfile import strictyaml
 from showermask.regionfile.badpixels import BadPixels
-from showermask.regionfile.content import HEADER_KEYS, SECTIONS, RegionFile
+from showermask.regionfile.content import (
+    HEADER_KEYS,
+    SECTIONS,
+    RegionFile,
+    detector_problems,
+)
 from showermask.regionfile.entry import Entry
 from showermask.regionfile.maskfile import find_mask, read_mask
 from showermask.regionfile.schema import schema_problems
@@ -211,6 +216,7 @@ def _regions_of(
     listed = tree if is_judged else {}
     invalid = _heads(findings.wrong, 1)
     header = {key: listed[key] for key in HEADER_KEYS if key in listed and (key,) not in invalid}
+    findings.note(*detector_problems(listed))
     shape = header.get("shape")
     for valid in _valid_values(listed, findings.wrong):
         before = len(findings.problems)
