@@ -23,6 +23,7 @@ _COMMANDS = {
     "check": "validate a region file, and say what it masks",
     "propose": "look for showers, as candidates for the review",
     "review": "look at exposures and mark showers, in the browser",
+    "badpixels": "look for bad pixels of a detector in darks and flats",
     "batch": "mask many exposures from a directory of region files",
     "convert": "convert region files from and to other files",
     "report": "show on a page what a batch has masked",

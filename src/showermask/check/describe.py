@@ -60,7 +60,7 @@ def describe_mask(mask: Mask) -> Iterator[str]:
     exposure = mask.exposure
     raw = ", raw: for the step inside calwebb_detector1" if exposure.is_raw else ""
     yield f"{exposure.name}: {exposure.product.value} of shape {exposure.shape}{raw}"
-    accepted = mask.region_file.accepted
+    accepted = mask.masked
     for name, kind in SECTIONS.items():
         entries = [entry for entry in accepted if name == entry.SECTION]
         if entries or (name == "showers" and not accepted):
@@ -110,7 +110,7 @@ def _heading(kind: type[Entry]) -> str:
 
 def _row(footprint: Footprint, mask: Mask) -> str:
     entry = footprint.entry
-    position = mask.region_file.key_of(entry).partition("[")[2].removesuffix("]")
+    position = mask.key_of(entry).rpartition("[")[2].removesuffix("]")
     integration = "all" if entry.integration is None else entry.integration
     last = "end" if entry.last_group is None else entry.last_group
     groups = f"{entry.group or 0}-{last}"

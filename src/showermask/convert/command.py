@@ -17,7 +17,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Convert a file into a region file, or a region file into another: DS9 regions "
         "(ds9, .reg), ECSV tables (ecsv), FITS masks (mask), the lists that the original tool "
-        "prints (tool), lists of pixels x y (pixels), manual flag files of jwst_reffiles (flags)."
+        "prints (tool), lists of pixels x y (pixels), manual flag files of jwst_reffiles (flags), "
+        "MASK references (mask-reference), boolean arrays (npy), masks of clean_flicker_noise "
+        "(user-mask)."
     )
     parser.add_argument("source", metavar="INPUT", type=Path, help="file to convert")
     parser.add_argument("output", metavar="OUTPUT", type=Path, help="file to make")
@@ -40,6 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="exposure that the regions are for: its name and shape go into the region file",
     )
     _add_facts(parser)
+    _add_reference(parser)
 
 
 def _add_facts(parser: argparse.ArgumentParser) -> None:
@@ -63,11 +66,37 @@ def _add_facts(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_reference(parser: argparse.ArgumentParser) -> None:
+    """Add what a reference file says."""
+    group = parser.add_argument_group("MASK references (--to mask-reference)")
+    group.add_argument(
+        "--base", metavar="FILE", type=Path, help="MASK reference whose flags are kept as well"
+    )
+    group.add_argument(
+        "--check",
+        metavar="EXPOSURE",
+        type=Path,
+        help="raw exposure (uncal) on which dq_init is run with the new file",
+    )
+    for name, what in (
+        ("author", "AUTHOR (default: showermask)"),
+        ("pedigree", "PEDIGREE, such as INFLIGHT 2026-01-01 2026-03-01 (default: GROUND)"),
+        ("description", "DESCRIP"),
+    ):
+        group.add_argument(f"--{name}", metavar="TEXT", help=what)
+
+
 def run(options: argparse.Namespace) -> int:
     """Run the command."""
     from showermask.convert.conversion import convert_file
-    from showermask.convert.options import ConvertOptions
+    from showermask.convert.options import ConvertOptions, ReferenceOptions
     from showermask.exposure.product import describe_file
+
+    names = ("base", "check", "author", "pedigree", "description")
+    given = {name: value for name in names if (value := getattr(options, name)) is not None}
+    if given and options.to_format != "mask-reference":
+        listed = ", ".join(f"--{name}" for name in given)
+        options.parser.error(f"{listed}: only for --to mask-reference; add it, or leave them out")
 
     converted = convert_file(
         options.source,
@@ -81,6 +110,7 @@ def run(options: argparse.Namespace) -> int:
             is_drawn_size=options.drawn_size,
             path=options.exposure,
             overwrite=options.overwrite,
+            reference=ReferenceOptions(**given),
         ),
         from_format=options.from_format,
         to_format=options.to_format,

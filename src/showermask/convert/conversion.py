@@ -6,7 +6,17 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from showermask.convert import ds9, ecsv, flags, mask, pixels, regions, tool
+from showermask.convert import (
+    arrays,
+    ds9,
+    ecsv,
+    flags,
+    mask,
+    maskreference,
+    pixels,
+    regions,
+    tool,
+)
 from showermask.convert.format import Content, Converted, Format
 from showermask.convert.options import ConvertOptions
 from showermask.exceptions import ConvertError, EntryError
@@ -17,7 +27,19 @@ __all__ = ["FORMATS", "convert_file"]
 
 #: The formats, by name.
 FORMATS: Mapping[str, Format] = {
-    module.FORMAT.name: module.FORMAT for module in (regions, ds9, ecsv, mask, tool, pixels, flags)
+    one.name: one
+    for one in (
+        regions.FORMAT,
+        ds9.FORMAT,
+        ecsv.FORMAT,
+        mask.FORMAT,
+        tool.FORMAT,
+        pixels.FORMAT,
+        flags.FORMAT,
+        maskreference.FORMAT,
+        arrays.NPY,
+        arrays.USER_MASK,
+    )
 }
 
 
@@ -46,7 +68,9 @@ def convert_file(
         if entry.mask is not None and entry.mask not in content.masks:
             _check_mask_name(entry, source, output, is_named=writes.names_masks)
     if options.exposure is not None:
-        replace(content.region_file, path=source).check_fits(options.exposure)
+        replace(content.region_file.cut_to(options.exposure), path=source).check_fits(
+            options.exposure
+        )
     if writes is not FORMATS["regions"] and content.masks:
         raise ConvertError(
             f"{source}: has too many pixels for ranges; convert it into a region file first"

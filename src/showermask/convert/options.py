@@ -8,13 +8,27 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from showermask.defects.amplifiers import frame_shape_of
 from showermask.exceptions import ConvertError
 from showermask.exposure.product import Exposure
 from showermask.masking.footprint import find_footprints, masked_pixels
 from showermask.regionfile.content import RegionFile
 from showermask.regionfile.entry import Entry
 
-__all__ = ["ConvertOptions"]
+__all__ = ["ConvertOptions", "ReferenceOptions"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReferenceOptions:
+    """Facts that a reference file has and a region file has not."""
+
+    #: A MASK reference whose flags are kept.
+    base: Path | None = None
+    #: A raw exposure on which the pipeline has to be able to use it.
+    check: Path | None = None
+    author: str = "showermask"
+    pedigree: str = "GROUND"
+    description: str = "Bad pixels, found in darks and flats"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +51,8 @@ class ConvertOptions:
     path: Path | None = None
     #: Whether files that exist may be replaced.
     overwrite: bool = False
+    #: Of MASK references.
+    reference: ReferenceOptions = ReferenceOptions()
 
     @property
     def image_shape(self) -> tuple[int, int] | None:
@@ -77,6 +93,10 @@ class ConvertOptions:
         `numpy.ndarray`
             ``(ny, nx)`` bool.
         """
+        if region_file.detector is not None:
+            whole = self.image_shape or frame_shape_of(region_file.detector)
+            cut = region_file if self.exposure is None else region_file.cut_to(self.exposure)
+            return masked_pixels(find_footprints(cut.accepted, whole), whole)
         shape = self.image_shape or (region_file.shape[2:] if region_file.shape else None)
         if shape is None:
             shape = self.image_shape_for(output, "is for a whole frame")

@@ -7,7 +7,13 @@ from numpy.typing import NDArray
 
 from showermask.exposure.product import Exposure
 
-__all__ = ["amplifiers_of", "frame_shape_of", "reference_pixels"]
+__all__ = [
+    "amplifiers_of",
+    "frame_shape_of",
+    "instrument_of",
+    "reference_pixels",
+    "reference_pixels_of",
+]
 
 #: Rows and columns of the detectors.
 _MIRI_FRAME, _NIR_FRAME = (1024, 1032), (2048, 2048)
@@ -17,9 +23,25 @@ _OUTPUTS, _STRIPE = 4, 512
 _BORDER = 4
 
 
-def frame_shape_of(exposure: Exposure) -> tuple[int, int]:
-    """Return rows and columns of the whole detector of an exposure."""
-    return _MIRI_FRAME if _is_miri(exposure) else _NIR_FRAME
+def frame_shape_of(detector: str) -> tuple[int, int]:
+    """Return rows and columns of a whole detector, by its name."""
+    return _MIRI_FRAME if detector.upper().startswith("MIR") else _NIR_FRAME
+
+
+def instrument_of(detector: str) -> str:
+    """Return the instrument of a detector, by its name."""
+    starts = {"MIR": "MIRI", "NRC": "NIRCAM", "NRS": "NIRSPEC", "NIS": "NIRISS", "GUI": "FGS"}
+    return starts.get(detector.upper()[:3], "")
+
+
+def reference_pixels_of(detector: str) -> NDArray[np.bool_]:
+    """Return the pixels of a whole detector that see no light, ``(ny, nx)`` bool."""
+    ny, nx = frame_shape_of(detector)
+    found = np.zeros((ny, nx), bool)
+    found[:, :_BORDER] = found[:, -_BORDER:] = True
+    if instrument_of(detector) != "MIRI":
+        found[:_BORDER] = found[-_BORDER:] = True
+    return found
 
 
 def amplifiers_of(exposure: Exposure) -> NDArray[np.intp]:
@@ -56,13 +78,16 @@ def reference_pixels(exposure: Exposure) -> NDArray[np.bool_]:
         ``(ny, nx)`` bool.
     """
     (ny, nx), (row, column) = exposure.image_shape, exposure.corner
-    rows, columns = frame_shape_of(exposure)
-    x, y = column + np.arange(nx), row + np.arange(ny)
-    is_side = (x < _BORDER) | (x >= columns - _BORDER)
-    is_end = np.zeros(ny, bool) if _is_miri(exposure) else (y < _BORDER) | (y >= rows - _BORDER)
-    found: NDArray[np.bool_] = is_end[:, np.newaxis] | is_side
+    whole = reference_pixels_of(_name_of(exposure))
+    part = whole[row : row + ny, column : column + nx]
+    found: NDArray[np.bool_] = np.zeros((ny, nx), bool)
+    found[: part.shape[0], : part.shape[1]] = part
     return found
 
 
+def _name_of(exposure: Exposure) -> str:
+    return str(exposure.detector or exposure.instrument or "")
+
+
 def _is_miri(exposure: Exposure) -> bool:
-    return str(exposure.detector or exposure.instrument or "").upper().startswith("MIR")
+    return instrument_of(_name_of(exposure)) == "MIRI"

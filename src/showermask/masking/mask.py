@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from showermask.exceptions import MaskTooLargeError, RegionFileError
+from showermask.exposure.dq import known_flags, pixel_flags
 from showermask.exposure.product import Exposure
 from showermask.masking.cost import Cost, Coverage, measure
 from showermask.masking.footprint import Footprint, are_set, find_footprints, set_bits
@@ -107,7 +108,8 @@ class Mask:
             flag is not known, too much of an image is masked. `RegionFileError`, or `FlagError` or
             `MaskTooLargeError` where it is that alone.
         """
-        files = [region_file, *([] if detector_file is None else [detector_file])]
+        has_both = detector_file is not None and region_file.detector is None
+        files = [region_file, *([detector_file] if detector_file and has_both else [])]
         refusals = Refusals(region_file.name)
         chosen: list[Entry] = []
         bits: list[int] = []
@@ -115,10 +117,13 @@ class Mask:
         for file in files:
             of_file = Refusals(file.name)
             of_file.add(RegionFileError, file.mismatches(exposure))
-            cut.append(file.cut_to(exposure))
-            accepted = _applied(cut[-1], exposure, of_file, subtracted)
+            own = file.cut_to(exposure)
+            cut.append(own)
+            if exposure.is_ramp:
+                own = own.only_with_flags(known_flags(exposure.product), pixel_flags())
+            accepted = _applied(own, exposure, of_file, subtracted)
             chosen += accepted
-            bits += of_file.bits_of(accepted, cut[-1], exposure, default_flags)
+            bits += of_file.bits_of(accepted, own, exposure, default_flags)
             refusals.take(of_file)
         footprints = find_footprints(chosen, exposure.shape, bits)
         mask = cls(cut[0], exposure, tuple(footprints), tuple(default_flags), *cut[1:])
@@ -161,6 +166,30 @@ class Mask:
             return 0
         return flag_lone_groups(plane, self.footprints, self._bits)
 
+    def apply_pixel_flags(self, plane: NDArray[np.uint32]) -> bool:
+        """OR the flags of the bad pixels of the detector into the PIXELDQ of a ramp.
+
+        Parameters
+        ----------
+        plane : `numpy.ndarray`
+            ``(ny, nx)`` uint32. Modified in place.
+
+        Returns
+        -------
+        bool
+            Whether anything was changed.
+        """
+        files = [file for file in (self.region_file, self.detector_file) if file is not None]
+        before = plane.copy()
+        known = pixel_flags()
+        for file in files:
+            for entry in file.accepted if file.detector is not None else ():
+                names = [name.upper() for name in entry.flags or self.default_flags]
+                bits = sum({known[name] for name in names if name in known})
+                box, inside = entry.pixels(self.exposure.image_shape)
+                plane[box] |= inside * np.uint32(bits)
+        return not np.array_equal(before, plane)
+
     def is_applied(self, plane: NDArray[np.unsignedinteger]) -> bool:
         """Tell whether a plane has all bits of the mask already.
 
@@ -185,6 +214,11 @@ class Mask:
     def cost(self) -> Cost:
         """The exposure time that is lost with the mask."""
         return Cost.of_footprints(self.footprints, self.exposure, self.coverage)
+
+    @property
+    def masked(self) -> tuple[Entry, ...]:
+        """The entries that are masked, in the order of the file, those of the detector last."""
+        return tuple(footprint.entry for footprint in reversed(self._first_footprints.values()))
 
     def footprint_of(self, entry: Entry) -> Footprint:
         """Return the footprint of an accepted entry, the first of several integrations."""

@@ -140,6 +140,8 @@ class ManualShowerMaskStep(AtomicSave):
         plane = dq_plane(model, exposure)
         was_applied = mask.is_applied(plane)
         lone_groups = mask.apply(plane)
+        if exposure.is_ramp and mask.apply_pixel_flags(model.pixeldq):
+            was_applied = False
         record = Provenance.of_mask(mask, lone_groups=lone_groups)
         self.was_up_to_date = was_applied and not lone_groups and record.is_of_same_mask(model)
         self.provenance = record.added_to(model)

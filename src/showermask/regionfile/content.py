@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
@@ -332,6 +332,33 @@ class RegionFile:
         cut = replace(self, entries=tuple(part for part, _ in kept))
         vars(cut)["_keys"] = {id(part): key for part, key in kept}
         return cut
+
+    def only_with_flags(self, known: Container[str], elsewhere: Container[str]) -> RegionFile:
+        """Return the file of a detector without entries whose flags are all of another plane.
+
+        A pixel that is WARM, and can be used, has no flag in the groups of a ramp.
+
+        Parameters
+        ----------
+        known, elsewhere : container of str
+            Names of the flags of the plane, and of those of pixels.
+
+        Returns
+        -------
+        RegionFile
+            The file itself where it is not that of a detector.
+        """
+        if self.detector is None:
+            return self
+        kept = [
+            entry
+            for entry in self.pixels
+            if entry.flags is None
+            or any(name.upper() in known or name.upper() not in elsewhere for name in entry.flags)
+        ]
+        left = replace(self, entries=tuple(kept))
+        vars(left)["_keys"] = {id(entry): self.key_of(entry) for entry in kept}
+        return left
 
     def check_fits(self, exposure: Exposure) -> None:
         """Check that the file, with all of its entries, can be of an exposure.
