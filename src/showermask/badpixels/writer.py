@@ -31,7 +31,7 @@ __all__ = ["Outputs", "Written", "check_free", "region_path_of", "write_result"]
 
 @dataclass(frozen=True, kw_only=True)
 class Outputs:
-    """How results are written.
+    """The way in which results are written.
 
     Parameters
     ----------

@@ -1,1 +1,1 @@
-"""What is wrong with the pixels of a detector: told from darks and flats."""
+"""The bad pixels of a detector, told from its darks and flats."""

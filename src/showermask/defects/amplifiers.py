@@ -35,7 +35,18 @@ def instrument_of(detector: str) -> str:
 
 
 def reference_pixels_of(detector: str) -> NDArray[np.bool_]:
-    """Return the pixels of a whole detector that see no light, ``(ny, nx)`` bool."""
+    """Return the pixels of a whole detector that see no light.
+
+    Parameters
+    ----------
+    detector : str
+        Its name.
+
+    Returns
+    -------
+    `numpy.ndarray`
+        ``(ny, nx)`` bool.
+    """
     ny, nx = frame_shape_of(detector)
     found = np.zeros((ny, nx), bool)
     found[:, :_BORDER] = found[:, -_BORDER:] = True

@@ -1,4 +1,4 @@
-"""Level and scatter over a detector: what a pixel is compared with."""
+"""Level and scatter over a detector, with which a pixel is compared."""
 
 from __future__ import annotations
 
@@ -14,7 +14,18 @@ _OF_NORMAL = 1.4826
 
 
 def robust_sigma(values: NDArray[np.floating]) -> float:
-    """Return the standard deviation of a sample, as the middle of its deviations tells it."""
+    """Return the standard deviation of a sample, as the middle of its deviations tells it.
+
+    Parameters
+    ----------
+    values : `numpy.ndarray`
+        The sample; NaN is left out.
+
+    Returns
+    -------
+    float
+        The standard deviation; 0 of nothing.
+    """
     known = values[np.isfinite(values)]
     if not known.size:
         return 0.0

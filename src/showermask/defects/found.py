@@ -1,4 +1,4 @@
-"""What a search has found: pixels of a kind, each with its evidence."""
+"""The result of a search: pixels of a kind, each with its evidence."""
 
 from __future__ import annotations
 

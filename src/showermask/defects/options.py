@@ -19,7 +19,7 @@ class DeadSearch(StrEnum):
 
 
 class Normalisation(StrEnum):
-    """What a flat is divided by."""
+    """The divisor of a flat."""
 
     SMOOTHED = "smoothed"
     MEAN = "mean"
@@ -27,7 +27,7 @@ class Normalisation(StrEnum):
 
 
 class Smoothing(StrEnum):
-    """How a flat is smoothed."""
+    """The ways to smooth a flat."""
 
     BOX = "box"
     MEDIAN = "median"

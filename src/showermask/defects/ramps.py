@@ -1,4 +1,4 @@
-"""What an integration tells of each of its pixels.
+"""The statistics that an integration gives of each of its pixels.
 
 Most pixels have the same usable groups, and are measured at once; those with flags of their own one
 by one, from the differences that are left.
@@ -52,7 +52,20 @@ class PixelStatistics:
 
 
 def measure_rates(rate: NDArray[np.float32], dq: NDArray[np.unsignedinteger]) -> PixelStatistics:
-    """Return what a rate tells of its pixels."""
+    """Return the statistics of a rate.
+
+    Parameters
+    ----------
+    rate : `numpy.ndarray`
+        ``(rows, columns)`` in DN/s.
+    dq : `numpy.ndarray`
+        Its flags.
+
+    Returns
+    -------
+    PixelStatistics
+        The rate alone, NaN where flagged.
+    """
     is_saturated = (dq & SATURATED) > 0
     known = ((dq & DO_NOT_USE) == 0) & ~is_saturated
     return PixelStatistics(

@@ -1,4 +1,4 @@
-"""How often a pixel stands out: a statistic of many integrations, strip by strip.
+"""Count how often a pixel stands out: a statistic of many integrations, strip by strip.
 
 A pixel has a property in a part ``f`` of the integrations when the statistic that the ``f n``
 highest of them reach is above the threshold. So the detector needs only one image of that value;

@@ -1,0 +1,596 @@
+"""Bad pixels: the searches in darks and flats, the command, and what takes the result."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from astropy.io import fits
+from astropy.table import Table
+from oracles import reffiles_dark_kinds, reffiles_flat_kinds
+from stdatamodels.jwst import datamodels
+
+from showermask import ManualShowerMaskStep, RegionFile, Shower, read_regions, write_regions
+from showermask.badpixels.entries import FlagTable
+from showermask.cli import main
+from showermask.defects.darks import search_darks
+from showermask.defects.flats import normalised, search_flats
+from showermask.defects.options import DarkOptions, DeadSearch, FlatOptions, Normalisation
+from showermask.defects.ramps import measure_integration
+from showermask.defects.telegraph import two_levels
+from showermask.exceptions import FlagError, ShowermaskError
+from showermask.exposure.dq import pixel_flags
+from showermask.exposure.images import ImageReader
+from showermask.exposure.product import describe_file
+from showermask.regionfile.badpixels import BadPixels
+from showermask.regionfile.lookup import choose_detector_file
+from showermask.synthetic.detectors import SyntheticDetector
+
+SIZE = 160
+FLAGS = pixel_flags()
+
+
+@pytest.fixture(scope="module")
+def detector():
+    """Return a detector with bad pixels of all kinds."""
+    return SyntheticDetector(image_shape=(SIZE, SIZE), each=16, seed=21)
+
+
+@pytest.fixture(scope="module")
+def folder(detector, tmp_path_factory):
+    """Return a directory with its darks and flats."""
+    top = tmp_path_factory.mktemp("detector")
+    for kind, count, make in (("darks", 10, detector.dark), ("flats", 3, detector.flat)):
+        (top / kind).mkdir()
+        for number in range(count):
+            name = f"jw0{number:04d}001001_02101_00001_mirimage_jump.fits"
+            make(number).save(str(top / kind / name))
+    return top
+
+
+@pytest.fixture(scope="module")
+def found(folder):
+    """Return what is found, by kind."""
+    darks, flats = (
+        [ImageReader(path) for path in sorted((folder / kind).iterdir())]
+        for kind in ("darks", "flats")
+    )
+    every = search_darks(darks, DarkOptions(), threads=2) + search_flats(flats, FlatOptions())
+    return {one.kind.name: one for one in every}
+
+
+@pytest.fixture
+def out(folder, tmp_path, monkeypatch):
+    """Return the output of the command, entries accepted, in the working directory."""
+    monkeypatch.chdir(tmp_path)
+    arguments = ["--darks", str(folder / "darks"), "--flats", str(folder / "flats"), "--accept"]
+    assert main(["badpixels", *arguments, "-o", "out"]) == 0
+    return Path("out")
+
+
+REGIONS = "mirimage_fastr1_badpixels.yaml"
+
+
+class TestSearch:
+    """The pixels that are found on a detector of which they are known."""
+
+    KINDS = (
+        "hot",
+        "warm",
+        "saturated",
+        "rc",
+        "inverse_rc",
+        "telegraph",
+        "noisy",
+        "low_pedestal",
+        "dead",
+        "low_qe",
+        "open",
+        "adj_open",
+    )
+
+    @pytest.mark.parametrize("kind", KINDS)
+    def test_kind(self, detector, found, kind):
+        """Nearly all pixels of each kind are found, and nearly none is of another kind."""
+        mask, truth = found[kind].mask((SIZE, SIZE)), detector.truth[kind]
+        hits = np.count_nonzero(mask & truth)
+        assert hits >= 0.9 * np.count_nonzero(truth)
+        assert hits >= 0.9 * np.count_nonzero(mask)
+
+    def test_good_pixels(self, detector, found):
+        """Next to no good pixel is called bad."""
+        is_bad = np.any(list(detector.truth.values()), axis=0)
+        wrong = sum(np.count_nonzero(one.mask((SIZE, SIZE)) & ~is_bad) for one in found.values())
+        assert wrong <= 1
+
+    def test_evidence(self, found):
+        """Each pixel says in how many integrations it was seen, and what was measured."""
+        hot = found["hot"]
+        assert hot.looks == 10
+        assert (hot.seen >= 8).all()
+        assert hot.value == pytest.approx(np.full(len(hot), 10.0), rel=0.15)
+        assert "10 of 10 integrations, " in hot.evidence(0)
+        assert (np.diff(hot.score) <= 0).all()
+
+    def test_threads(self, folder):
+        """The number of threads changes nothing."""
+        darks = [ImageReader(path) for path in sorted((folder / "darks").iterdir())[:3]]
+        one, four = (search_darks(darks, DarkOptions(), threads=count) for count in (1, 4))
+        for a, b in zip(one, four, strict=True):
+            assert np.array_equal(a.mask((SIZE, SIZE)), b.mask((SIZE, SIZE)))
+            assert np.array_equal(np.sort(a.score), np.sort(b.score))
+
+    def test_rates_alone(self, detector, folder, tmp_path):
+        """In rates the kinds are found that rates have."""
+        readers = []
+        for number, path in enumerate(sorted((folder / "darks").iterdir())):
+            with datamodels.open(path) as ramp:
+                found = measure_integration(
+                    ramp.data[0], ramp.groupdq[0], 2.775, early_fraction=0.3
+                )
+                rate = datamodels.ImageModel(data=np.nan_to_num(found.rate))
+                rate.update(ramp)
+                rate.dq = np.where(found.is_saturated, 3, 0).astype(np.uint32)
+                rate.save(str(tmp_path / f"{number}_rate.fits"))
+            readers.append(ImageReader(tmp_path / f"{number}_rate.fits"))
+        kinds = {one.kind.name: one for one in search_darks(readers, DarkOptions())}
+        assert set(kinds) == {"saturated", "hot", "warm", "noisy"}
+        for kind in ("saturated", "hot"):
+            assert np.array_equal(kinds[kind].mask((SIZE, SIZE)), detector.truth[kind])
+
+
+class TestParts:
+    """The pieces of the searches."""
+
+    def test_two_levels(self):
+        """Normal noise is told better by one level, a telegraph by two."""
+        rng = np.random.default_rng(1)
+        quiet = rng.normal(0, 1, (40, 2000)).astype(np.float32)
+        likelihood, *_ = two_levels(quiet)
+        assert np.quantile(likelihood, 0.99) < 5
+        high = np.cumsum(rng.random((40, 500)) < 0.1, axis=0) % 2
+        is_mixed = (high.mean(axis=0) > 0.2) & (high.mean(axis=0) < 0.8)
+        likelihood, step, changes = two_levels(quiet[:, :500] + 8 * high.astype(np.float32))
+        assert np.median(likelihood[is_mixed]) > 15
+        assert np.median(step[is_mixed]) == pytest.approx(8, abs=0.5)
+        assert np.median(changes[is_mixed]) >= 2
+
+    def test_few_values(self):
+        """Too few values tell nothing."""
+        assert np.isneginf(two_levels(np.zeros((4, 3), np.float32))[0]).all()
+
+    def test_flagged_pixels(self):
+        """A jump changes neither the rate nor the noise of its pixel."""
+        rng = np.random.default_rng(2)
+        ramp = np.cumsum(rng.normal(20, 3, (30, 40, 40)), axis=0).astype(np.float32)
+        clean = measure_integration(ramp, np.zeros(ramp.shape, np.uint8), 2.0, early_fraction=0.25)
+        flags = np.zeros(ramp.shape, np.uint8)
+        ramp[12:, 7, 9] += 5000
+        flags[12, 7, 9] = 4
+        found = measure_integration(ramp, flags, 2.0, early_fraction=0.25)
+        assert found.rate[7, 9] == pytest.approx(clean.rate[7, 9], rel=0.03)
+        assert found.noise[7, 9] == pytest.approx(clean.noise[7, 9], rel=0.1)
+        assert found.jumps[7, 9] == 1
+        others = np.ones((40, 40), bool)
+        others[7, 9] = False
+        assert np.array_equal(found.rate[others], clean.rate[others])
+
+    def test_saturated_late(self):
+        """A pixel that saturates has the rate of the groups before."""
+        ramp = np.cumsum(np.full((20, 8, 8), 10.0), axis=0).astype(np.float32)
+        flags = np.zeros(ramp.shape, np.uint8)
+        flags[5:, 3, 3] = 2
+        ramp[5:, 3, 3] = 65000
+        found = measure_integration(ramp, flags, 2.0, early_fraction=0.25)
+        assert found.rate[3, 3] == pytest.approx(5.0)
+        assert not found.is_saturated.any()
+
+    @pytest.mark.parametrize("way", list(Normalisation))
+    def test_normalised(self, way):
+        """Dividing by the surroundings takes a gradient away, by the mean it does not."""
+        gradient = np.tile(np.linspace(50, 150, 80, dtype=np.float32), (80, 1))
+        gradient[40, 40] = 5
+        flat = normalised(gradient, FlatOptions(normalisation=way))
+        if way is Normalisation.SMOOTHED:
+            assert flat[10:70, 10:70][5, 5] == pytest.approx(1, abs=0.02)
+            assert flat[40, 40] < 0.06
+        elif way is Normalisation.MEAN:
+            assert flat[0, 0] == pytest.approx(0.5, abs=0.02)
+        else:
+            assert np.array_equal(flat, gradient)
+
+    def test_options(self):
+        """Thresholds that make no sense are refused, all at once."""
+        with pytest.raises(ShowermaskError) as error:
+            DarkOptions(hot_sigma=-1, rc_fraction=2)
+        assert len(error.value.problems) == 2
+        assert "--hot-sigma: is -1" in str(error.value)
+
+
+class TestAgainstReffiles:
+    """The rules of jwst_reffiles, written out, on the same exposures."""
+
+    def test_flats(self, detector, folder):
+        """Both find the same weak and open pixels, and the same dead ones but for saturated ones."""
+        images = []
+        for path in sorted((folder / "flats").iterdir()):
+            with datamodels.open(path) as ramp:
+                images.append((ramp.data[0, -2] - ramp.data[0, 1]).astype(float))
+        theirs = reffiles_flat_kinds(np.stack(images))
+        flats = [ImageReader(path) for path in sorted((folder / "flats").iterdir())]
+        options = FlatOptions(dead_search=DeadSearch.ABSOLUTE_RATE)
+        ours = {one.kind.name: one.mask((SIZE, SIZE)) for one in search_flats(flats, options)}
+        inner = np.zeros((SIZE, SIZE), bool)
+        # Beside reference pixels their box smooth is too low, and weak pixels seem open.
+        inner[8:-8, 12:-8] = True
+        for kind in ("low_qe", "open"):
+            assert np.array_equal(ours[kind] & inner, theirs[kind] & inner)
+        # A pixel that is saturated in the ramp has no rate: theirs calls it dead without uncal.
+        is_full = detector.truth["saturated"]
+        assert np.array_equal(ours["dead"] & inner, theirs["dead"] & inner & ~is_full)
+        assert (theirs["dead"] & inner & is_full).any()
+
+    def test_darks(self, detector, folder):
+        """Both find hot pixels; jump counts alone miss what the likelihood finds."""
+        rates, jumps = [], []
+        for path in sorted((folder / "darks").iterdir()):
+            with datamodels.open(path) as ramp:
+                found = measure_integration(
+                    ramp.data[0], ramp.groupdq[0], 2.775, early_fraction=0.25
+                )
+                rates.append(found.rate)
+                jumps.append(np.count_nonzero(ramp.groupdq[0] & 4, axis=0))
+        theirs = reffiles_dark_kinds(np.stack(rates), np.stack(jumps))
+        assert (theirs["hot"] & detector.truth["hot"]).sum() == detector.truth["hot"].sum()
+        # Warm, drifting and noisy pixels are hot to them: five sigma of the frame.
+        assert theirs["hot"].sum() > 1.5 * detector.truth["hot"].sum()
+        assert not (theirs["telegraph"] & detector.truth["telegraph"]).any()
+
+
+class TestCommand:
+    """``showermask badpixels``."""
+
+    def test_files(self, out, detector):
+        """A region file of the detector, masks where there are many, evidence and a page."""
+        region_file = read_regions(out / REGIONS)
+        assert region_file.detector == "MIRIMAGE"
+        assert region_file.readpatt == "FASTR1"
+        assert region_file.ngroups == (1, 49)
+        assert region_file.useafter == "2026-01-01"
+        hot = [entry for entry in region_file.pixels if entry.kind == "hot"]
+        assert len(hot) == detector.truth["hot"].sum()
+        assert hot[0].flags == ("HOT", "DO_NOT_USE")
+        assert "10 of 10 integrations" in hot[0].comment
+        table = Table.read(out / "mirimage_fastr1_pixels.ecsv", format="ascii.ecsv")
+        assert set(table["kind"]) == set(TestSearch.KINDS)
+        assert len(table.meta["inputs"]) == 13
+        page = (out / "mirimage_fastr1_badpixels.html").read_text()
+        assert page.count('<img src="data:image/png') > 15
+        assert ">telegraph<" in page
+
+    def test_candidates(self, folder, tmp_path):
+        """Without --accept they are candidates, with the flags that are asked for."""
+        arguments = ["badpixels", "--darks", str(folder / "darks"), "-o", str(tmp_path)]
+        options = ["--flag-values", "hot=HOT+OTHER_BAD_PIXEL", "--do-not-use", "saturated"]
+        assert main([*arguments, *options]) == 0
+        region_file = read_regions(tmp_path / REGIONS)
+        assert not region_file.accepted
+        flags = {entry.kind: entry.flags for entry in region_file.pixels}
+        assert flags["hot"] == ("HOT", "OTHER_BAD_PIXEL")
+        assert flags["saturated"] == ("HOT", "DO_NOT_USE")
+        assert flags["rc"] == ("RC",)
+
+    def test_decisions_stay(self, folder, out, capsys):
+        """What people have decided is not written over."""
+        region_file = read_regions(out / REGIONS)
+        entries = [entry.with_status("rejected") for entry in region_file.entries[:1]]
+        write_regions(
+            out / REGIONS, replace(region_file, entries=(*entries, *region_file.entries[1:]))
+        )
+        before = (out / REGIONS).read_bytes()
+        assert main(["badpixels", "--darks", str(folder / "darks"), "-o", "out"]) == 1
+        assert "people have decided" in capsys.readouterr().err
+        assert (out / REGIONS).read_bytes() == before
+
+    def test_changes(self, folder, out, tmp_path):
+        """The page tells what is new and gone since an earlier file."""
+        region_file = read_regions(out / REGIONS)
+        fewer = replace(
+            region_file,
+            entries=(*region_file.entries[5:], BadPixels(x=900, y=900, flags=("HOT",))),
+        )
+        earlier = out / "earlier.yaml"
+        write_regions(earlier, fewer)
+        arguments = ["--darks", str(folder / "darks"), "--flats", str(folder / "flats")]
+        more = ["--earlier", str(earlier), "-o", "again"]
+        assert main(["badpixels", *arguments, *more]) == 0
+        page = Path("again/mirimage_fastr1_badpixels.html").read_text()
+        assert "5 new, 1 gone" in page
+        assert "(900, 900)" in page
+
+    @pytest.mark.parametrize(
+        ("change", "word"),
+        [
+            ({"few": True}, "expected 3 exposures or 10 integrations"),
+            ({"subarrays": True}, "several subarrays"),
+            ({"no_detector": True}, "names no detector"),
+            ({"saturated": True}, "of the frame would be saturated"),
+            ({"cal": True}, "found no dark"),
+        ],
+    )
+    def test_wrong_input(self, folder, tmp_path, monkeypatch, capsys, change, word):
+        """One sentence each, and nothing half written."""
+        monkeypatch.chdir(tmp_path)
+        paths = sorted((folder / "darks").iterdir())[: 1 if "few" in change else 3]
+        Path("in").mkdir()
+        for number, path in enumerate(paths):
+            with datamodels.open(path) as model:
+                if "subarrays" in change and number:
+                    model.meta.subarray.name = "SUB64"
+                if "no_detector" in change:
+                    model.meta.instrument.detector = None
+                if "saturated" in change:
+                    model.groupdq = model.groupdq | np.uint8(2)
+                suffix = "cal" if "cal" in change else "jump"
+                model.save(f"in/{path.stem.removesuffix('_jump')}_{suffix}.fits")
+        assert main(["badpixels", "--darks", "in", "-o", "out"]) == 1
+        assert word in capsys.readouterr().err
+        assert not Path("out").exists()
+
+    def test_kept_apart(self, folder, tmp_path, monkeypatch):
+        """Darks of two read-out patterns are two searches."""
+        monkeypatch.chdir(tmp_path)
+        Path("in").mkdir()
+        for number, path in enumerate(sorted((folder / "darks").iterdir())[:6]):
+            with datamodels.open(path) as model:
+                if number % 2:
+                    model.meta.exposure.readpatt = "SLOWR1"
+                model.save(f"in/{path.name}")
+        assert main(["badpixels", "--darks", "in", "-o", "out"]) == 0
+        names = sorted(path.name for path in Path("out").glob("*.yaml"))
+        assert names == ["mirimage_fastr1_badpixels.yaml", "mirimage_slowr1_badpixels.yaml"]
+
+    def test_flag_table(self):
+        """Kinds and flags that are none are named."""
+        with pytest.raises(FlagError, match="cold is no kind"):
+            FlagTable({"cold": ("HOT",)})
+        with pytest.raises(FlagError, match="COLD of hot is no flag"):
+            FlagTable({"hot": ("COLD",)})
+
+
+class TestDetectorFile:
+    """The file of a detector, together with that of an exposure."""
+
+    @pytest.fixture
+    def ramp(self, folder, tmp_path):
+        """Return the name of a ramp of the detector, with a region file of its own."""
+        path = tmp_path / "jw01234001001_02101_00001_mirimage_jump.fits"
+        with datamodels.open(sorted((folder / "darks").iterdir())[0]) as model:
+            model.groupdq = np.zeros_like(model.groupdq)
+            model.save(str(path))
+        shower = Shower(integration=0, group=5, x=80, y=80, a=6, b=6, theta=0)
+        root = path.name.removesuffix("_jump.fits")
+        write_regions(tmp_path / f"{root}_showers.yaml", RegionFile(showers=[shower]))
+        return path
+
+    def write(self, folder, name="mirimage_badpixels.yaml", **more):
+        """Write a file of the detector."""
+        pixels = [
+            BadPixels(x=20, y=30, flags=("HOT", "DO_NOT_USE"), kind="hot"),
+            BadPixels(x=(900, 910), y=900, flags=("HOT", "DO_NOT_USE")),
+            BadPixels(x=25, y=30, flags=("WARM",)),
+        ]
+        write_regions(folder / name, RegionFile(pixels=pixels, detector="MIRIMAGE", **more))
+
+    def test_step(self, ramp):
+        """Both files are masked, pixel flags go to PIXELDQ, and both are recorded."""
+        self.write(ramp.parent)
+        result = ManualShowerMaskStep.call(str(ramp))
+        assert (result.groupdq[0, :, 30, 20] & 1).all()
+        assert not result.groupdq[0, :, 30, 25].any()
+        assert result.pixeldq[30, 20] & (FLAGS["HOT"] | 1) == FLAGS["HOT"] | 1
+        assert result.pixeldq[30, 25] & FLAGS["WARM"]
+        assert result.groupdq[0, 6, 80, 80] == 5
+        result.save(str(ramp.parent / "masked.fits"))
+        header = fits.getheader(ramp.parent / "masked.fits")
+        assert header["SHWMDFIL"] == "mirimage_badpixels.yaml"
+        assert header["SHWMFILE"].endswith("_showers.yaml")
+        history = " ".join(map(str, header["HISTORY"]))
+        assert "mirimage_badpixels.yaml" in history.replace("\n", "")
+
+    def test_alone(self, ramp):
+        """Without a region file of the exposure the bad pixels are masked all the same."""
+        (region_path,) = ramp.parent.glob("*_showers.yaml")
+        region_path.unlink()
+        self.write(ramp.parent)
+        result = ManualShowerMaskStep.call(str(ramp))
+        assert result.meta.cal_step.manual_shower_mask == "COMPLETE"
+        assert (result.groupdq[0, :, 30, 20] & 1).all()
+
+    def test_none(self, ramp):
+        """It can be left out."""
+        self.write(ramp.parent)
+        result = ManualShowerMaskStep.call(str(ramp), detector_file="none")
+        assert not result.groupdq[0, :, 30, 20].any()
+
+    def test_twice(self, ramp):
+        """A second run changes nothing."""
+        self.write(ramp.parent)
+        once = ManualShowerMaskStep.call(str(ramp))
+        groupdq, pixeldq = once.groupdq.copy(), once.pixeldq.copy()
+        twice = ManualShowerMaskStep.call(once)
+        assert np.array_equal(twice.groupdq, groupdq)
+        assert np.array_equal(twice.pixeldq, pixeldq)
+
+    def test_subarray(self, ramp):
+        """Places are those of the detector, whatever the subarray."""
+        self.write(ramp.parent)
+        with datamodels.open(ramp) as model:
+            model.meta.subarray.xstart, model.meta.subarray.ystart = 11, 21
+            model.save(str(ramp))
+        result = ManualShowerMaskStep.call(str(ramp))
+        assert (result.groupdq[0, :, 10, 10] & 1).all()
+        assert not result.groupdq[0, :, 30, 20].any()
+
+    def test_choice(self, ramp):
+        """The file that says most of the exposure is taken, of these the latest."""
+        self.write(ramp.parent)
+        self.write(ramp.parent, "mirimage_slow_badpixels.yaml", readpatt="SLOWR1")
+        self.write(ramp.parent, "mirimage_old_badpixels.yaml", readpatt="FASTR1")
+        self.write(
+            ramp.parent,
+            "mirimage_new_badpixels.yaml",
+            readpatt="FASTR1",
+            useafter="2025-12-01",
+        )
+        self.write(
+            ramp.parent,
+            "mirimage_late_badpixels.yaml",
+            readpatt="FASTR1",
+            useafter="2026-02-01",
+        )
+        files = [read_regions(path) for path in ramp.parent.glob("*_badpixels.yaml")]
+        chosen = choose_detector_file(files, describe_file(ramp))
+        assert chosen.name == "mirimage_new_badpixels.yaml"
+        deep = replace(describe_file(ramp), readpatt="SLOWR1")
+        assert choose_detector_file(files, deep).name == "mirimage_slow_badpixels.yaml"
+        other = replace(describe_file(ramp), detector="MIRIFULONG")
+        assert choose_detector_file(files, other) is None
+
+    def test_given_for_another(self, ramp):
+        """A file that is given has to be for the exposure."""
+        self.write(ramp.parent, readpatt="SLOWR1")
+        path = ramp.parent / "mirimage_badpixels.yaml"
+        with pytest.raises(ShowermaskError, match="readpatt is SLOWR1, but the data have FASTR1"):
+            ManualShowerMaskStep.call(str(ramp), detector_file=str(path))
+
+    @pytest.mark.parametrize(
+        ("keys", "word"),
+        [
+            ("detector: MIRIMAGE\nexposure: x", "exposure is given with detector"),
+            ("readpatt: FASTR1", "readpatt is given without detector"),
+            ("detector: MIRIMAGE\nngroups: [9, 2]", "expected [fewest, most]"),
+        ],
+    )
+    def test_keys(self, tmp_path, keys, word):
+        """Keys of an exposure and of a detector do not go together."""
+        path = tmp_path / "a.yaml"
+        path.write_text(f"{keys}\npixels:\n- {{x: 1, y: 2}}\n")
+        with pytest.raises(ShowermaskError, match=word.replace("[", r"\[")):
+            read_regions(path)
+
+    def test_times(self, tmp_path):
+        """A pixel of a detector has no integration."""
+        path = tmp_path / "a.yaml"
+        path.write_text("detector: MIRIMAGE\npixels:\n- {x: 1, y: 2, integration: 0}\n")
+        with pytest.raises(ShowermaskError, match="which a detector has not"):
+            read_regions(path)
+
+    def test_batch(self, ramp, tmp_path, monkeypatch):
+        """A batch masks both, and does an exposure again when either file changes."""
+        monkeypatch.chdir(tmp_path)
+        self.write(ramp.parent)
+        assert main(["batch", ".", str(ramp), "-o", "out", "-j1"]) == 0
+        (product,) = Path("out").glob("*_jump.fits")
+        assert fits.getheader(product)["SHWMDFIL"] == "mirimage_badpixels.yaml"
+        with datamodels.open(product) as model:
+            assert (model.groupdq[0, :, 30, 20] & 1).all()
+        before = product.stat().st_mtime_ns
+        assert main(["batch", ".", str(ramp), "-o", "out", "-j1"]) == 0
+        assert product.stat().st_mtime_ns == before
+        self.write(ramp.parent, useafter="2025-01-01")
+        assert main(["batch", ".", str(ramp), "-o", "out", "-j1"]) == 0
+        assert product.stat().st_mtime_ns != before
+
+
+class TestMaskReference:
+    """MASK reference files, and other masks."""
+
+    def test_flags(self, out, detector):
+        """All pixels have the flags of their kinds, and reference pixels theirs."""
+        source = str(out / REGIONS)
+        assert main(["convert", source, "mask.fits", "--to", "mask-reference"]) == 0
+        with datamodels.MaskModel("mask.fits") as model:
+            dq = np.array(model.dq)
+            assert model.meta.reftype == "MASK"
+            assert model.meta.useafter == "2026-01-01T00:00:00"
+            assert model.meta.instrument.name == "MIRI"
+        assert dq.shape == (1024, 1032)
+        for kind, flag in (("hot", "HOT"), ("rc", "RC"), ("adj_open", "ADJ_OPEN")):
+            is_flagged = (dq[:SIZE, :SIZE] & FLAGS[flag]) > 0
+            assert (is_flagged & detector.truth[kind]).sum() >= 0.9 * detector.truth[kind].sum()
+        assert (dq[:, :4] == FLAGS["REFERENCE_PIXEL"]).all()
+        history = " ".join(map(str, fits.getheader("mask.fits")["HISTORY"]))
+        assert "hot_sigma = 10.0" in history
+        assert history.count("sha256") == 14
+
+    def test_there_and_back(self, out):
+        """A MASK reference becomes a region file, and that the same reference."""
+        source = str(out / REGIONS)
+        assert main(["convert", source, "mask.fits", "--to", "mask-reference"]) == 0
+        assert main(["convert", "mask.fits", "back.yaml", "--from", "mask-reference"]) == 0
+        assert main(["convert", "back.yaml", "again.fits", "--to", "mask-reference"]) == 0
+        with datamodels.MaskModel("mask.fits") as one, datamodels.MaskModel("again.fits") as other:
+            assert np.array_equal(one.dq, other.dq)
+
+    def test_base(self, tmp_path, monkeypatch):
+        """The flags of a base are kept."""
+        monkeypatch.chdir(tmp_path)
+        for name, x in (("a", 100), ("b", 200)):
+            pixels = [BadPixels(x=x, y=50, flags=("HOT",))]
+            write_regions(f"{name}.yaml", RegionFile(pixels=pixels, detector="NRCA1"))
+        assert main(["convert", "a.yaml", "a.fits", "--to", "mask-reference"]) == 0
+        more = ["--to", "mask-reference", "--base", "a.fits"]
+        assert main(["convert", "b.yaml", "b.fits", *more]) == 0
+        with datamodels.MaskModel("b.fits") as model:
+            assert model.dq.shape == (2048, 2048)
+            assert model.dq[50, 100] == model.dq[50, 200] == FLAGS["HOT"]
+            assert model.dq[0, 1000] == FLAGS["REFERENCE_PIXEL"]
+            assert model.meta.instrument.name == "NIRCAM"
+
+    def test_exposure_is_none(self, tmp_path, monkeypatch, capsys):
+        """A region file of an exposure makes no reference file."""
+        monkeypatch.chdir(tmp_path)
+        write_regions("a.yaml", RegionFile(pixels=[BadPixels(x=1, y=2)]))
+        assert main(["convert", "a.yaml", "a.fits", "--to", "mask-reference"]) == 1
+        assert "is of a detector" in capsys.readouterr().err
+        assert not Path("a.fits").exists()
+
+    def test_check(self, out, detector, capsys):
+        """The flags have to arrive in an exposure; one that can't be read is told."""
+        detector.dark(0).save("x_uncal.fits")
+        source = str(out / REGIONS)
+        to = ["--to", "mask-reference", "--check"]
+        assert main(["convert", source, "mask.fits", *to, "x_uncal.fits"]) == 0
+        assert main(["convert", source, "other.fits", *to, "missing.fits"]) == 1
+        assert "dq_init can't use" in capsys.readouterr().err
+        assert not Path("other.fits").exists()
+
+    def test_boolean_array(self, out, detector):
+        """An array of bool is True where a pixel is bad, and becomes a region file again."""
+        source = str(out / REGIONS)
+        (exposure,) = [str(Path("x_jump.fits"))]
+        detector.dark(0).save(exposure)
+        assert main(["convert", source, "bad.npy", "--exposure", exposure]) == 0
+        bad = np.load("bad.npy")
+        assert bad.shape == (SIZE, SIZE)
+        assert bad.dtype == bool
+        assert bad[detector.truth["hot"]].all()
+        assert main(["convert", "bad.npy", "bad.yaml", "--exposure", exposure]) == 0
+        assert main(["convert", "bad.yaml", "again.npy", "--exposure", exposure]) == 0
+        assert np.array_equal(np.load("again.npy"), bad)
+
+    def test_user_mask(self, out, detector):
+        """The mask of clean_flicker_noise is 1 where a pixel tells the noise."""
+        source = str(out / REGIONS)
+        detector.dark(0).save("x_jump.fits")
+        arguments = ["--to", "user-mask", "--exposure", "x_jump.fits"]
+        assert main(["convert", source, "use.fits", *arguments]) == 0
+        with datamodels.open("use.fits") as model:
+            use = model.data.astype(bool)
+        assert not use[detector.truth["hot"]].any()
+        assert use.mean() > 0.9
+        back = ["--from", "user-mask", "--exposure", "x_jump.fits"]
+        assert main(["convert", "use.fits", "back.yaml", *back]) == 0
+        assert main(["convert", "back.yaml", "again.fits", *arguments]) == 0
+        assert np.array_equal(fits.getdata("again.fits", "SCI"), fits.getdata("use.fits", "SCI"))
