@@ -1,5 +1,6 @@
 """Bad pixels: the searches in darks and flats, the command, and what takes the result."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,14 +27,14 @@ from showermask.regionfile.badpixels import BadPixels
 from showermask.regionfile.lookup import choose_detector_file
 from showermask.synthetic.detectors import SyntheticDetector
 
-SIZE = 160
+SIZE = 128
 FLAGS = pixel_flags()
 
 
 @pytest.fixture(scope="module")
 def detector():
     """Return a detector with bad pixels of all kinds."""
-    return SyntheticDetector(image_shape=(SIZE, SIZE), each=16, seed=21)
+    return SyntheticDetector(image_shape=(SIZE, SIZE), each=12, seed=21)
 
 
 @pytest.fixture(scope="module")
@@ -59,12 +60,20 @@ def found(folder):
     return {one.kind.name: one for one in every}
 
 
-@pytest.fixture
-def out(folder, tmp_path, monkeypatch):
-    """Return the output of the command, entries accepted, in the working directory."""
-    monkeypatch.chdir(tmp_path)
+@pytest.fixture(scope="module")
+def made(folder, tmp_path_factory):
+    """Return the output of the command, entries accepted."""
+    top = tmp_path_factory.mktemp("made")
     arguments = ["--darks", str(folder / "darks"), "--flats", str(folder / "flats"), "--accept"]
-    assert main(["badpixels", *arguments, "-o", "out"]) == 0
+    assert main(["badpixels", *arguments, "-o", str(top / "out")]) == 0
+    return top / "out"
+
+
+@pytest.fixture
+def out(made, tmp_path, monkeypatch):
+    """Return a copy of that in the working directory."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(made, "out")
     return Path("out")
 
 
@@ -211,7 +220,7 @@ class TestAgainstReffiles:
     """The rules of jwst_reffiles, written out, on the same exposures."""
 
     def test_flats(self, detector, folder):
-        """Both find the same weak and open pixels, and the same dead ones but for saturated ones."""
+        """Both find the same pixels, but for dead ones that are saturated."""
         images = []
         for path in sorted((folder / "flats").iterdir()):
             with datamodels.open(path) as ramp:
@@ -368,7 +377,7 @@ class TestDetectorFile:
         with datamodels.open(sorted((folder / "darks").iterdir())[0]) as model:
             model.groupdq = np.zeros_like(model.groupdq)
             model.save(str(path))
-        shower = Shower(integration=0, group=5, x=80, y=80, a=6, b=6, theta=0)
+        shower = Shower(integration=0, group=5, x=60, y=60, a=6, b=6, theta=0)
         root = path.name.removesuffix("_jump.fits")
         write_regions(tmp_path / f"{root}_showers.yaml", RegionFile(showers=[shower]))
         return path
@@ -390,7 +399,7 @@ class TestDetectorFile:
         assert not result.groupdq[0, :, 30, 25].any()
         assert result.pixeldq[30, 20] & (FLAGS["HOT"] | 1) == FLAGS["HOT"] | 1
         assert result.pixeldq[30, 25] & FLAGS["WARM"]
-        assert result.groupdq[0, 6, 80, 80] == 5
+        assert result.groupdq[0, 6, 60, 60] == 5
         result.save(str(ramp.parent / "masked.fits"))
         header = fits.getheader(ramp.parent / "masked.fits")
         assert header["SHWMDFIL"] == "mirimage_badpixels.yaml"

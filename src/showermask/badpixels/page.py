@@ -135,7 +135,9 @@ def write_page(
         corner=result.corner,
     )
     with atomic_write(path) as staged:
-        staged.write_text(printable(text, keep="\n"), encoding="utf-8")
+        # Pictures are printable already; it takes a second to look at each of their characters.
+        lines = (line if line.isprintable() else printable(line) for line in text.split("\n"))
+        staged.write_text("\n".join(lines), encoding="utf-8")
     return path
 
 

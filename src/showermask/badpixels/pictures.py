@@ -48,17 +48,21 @@ def draw_map(found: Sequence[FoundPixels], image_shape: tuple[int, int]) -> str:
 
 def draw_histogram(threshold: Threshold) -> str:
     """Return a histogram of a statistic over the detector, with its threshold."""
-    figure = _figure(3.6, 2.2)
-    axes = figure.add_subplot()
+    from matplotlib.ticker import NullLocator
+
+    figure = _figure(3.6, 2.2, layout=None)
+    axes = figure.add_axes((0.13, 0.13, 0.84, 0.74))
     values = threshold.values[np.isfinite(threshold.values)]
     low, high = np.quantile(values, [0.001, 0.999]) if values.size else (0.0, 1.0)
     limit = threshold.value
     ends = min(low, limit) - 0.05 * abs(limit), max(high, 1.3 * limit if limit > 0 else limit)
-    axes.hist(np.clip(values, *ends), bins=100, range=ends, color="#0072b2", log=True)
+    counts, edges = np.histogram(np.clip(values, *ends), bins=100, range=ends)
+    axes.stairs(counts, edges, fill=True, color="#0072b2", baseline=0.5)
+    axes.set(yscale="log", ylim=(0.5, None))
+    axes.yaxis.set_minor_locator(NullLocator())
     axes.axvline(limit, color="#d55e00", lw=1.2)
     axes.set_title(f"{threshold.statistic}: {limit:.3g} {threshold.unit}", fontsize=7)
     axes.tick_params(labelsize=7)
-    axes.set_ylabel("pixels", fontsize=8)
     return _address(figure)
 
 
@@ -149,5 +153,5 @@ def _figure(
 def _address(figure: Figure) -> str:
     """Return a picture as an address that holds it."""
     file = io.BytesIO()
-    figure.savefig(file, format="png")
+    figure.savefig(file, format="png", pil_kwargs={"compress_level": 3})
     return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode("ascii")
