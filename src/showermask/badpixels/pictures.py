@@ -74,7 +74,7 @@ def draw_examples(one: FoundPixels, readers: Sequence[ImageReader]) -> str:
     rows = [numbers for numbers in (best, worst) if numbers]
     # Few axes, for each takes matplotlib a fiftieth of a second.
     figure = _figure(1.25 * _EXAMPLES, 2.6 * len(rows), layout=None)
-    ends = {"left": 0.005, "right": 0.995, "bottom": 0.01, "top": 0.94 - 0.03 / len(rows)}
+    ends = {"left": 0.005, "right": 0.995, "bottom": 0.01, "top": 1 - 0.14 / len(rows)}
     grid = figure.add_gridspec(2 * len(rows), 1, hspace=0.12, **ends)
     for row, numbers in enumerate(rows):
         cutouts, ramps = (figure.add_subplot(grid[2 * row + k, 0]) for k in range(2))

@@ -75,6 +75,8 @@ def sigma_of_amplifiers(
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return level and scatter of the pixels of each column's amplifier.
 
+    Even and odd rows have a level of their own, as those of MIRI's detectors do.
+
     Parameters
     ----------
     image : `numpy.ndarray`
@@ -84,15 +86,18 @@ def sigma_of_amplifiers(
 
     Returns
     -------
-    level, sigma : `numpy.ndarray`
+    level : `numpy.ndarray`
+        ``(ny, nx)`` float32.
+    sigma : `numpy.ndarray`
         ``(nx,)`` float32.
     """
-    level = np.zeros(image.shape[1], np.float32)
+    level = np.zeros(image.shape, np.float32)
     sigma = np.zeros(image.shape[1], np.float32)
     for amplifier in np.unique(amplifiers):
         columns = amplifiers == amplifier
-        values = image[:, columns]
-        known = values[np.isfinite(values)]
-        level[columns] = np.median(known) if known.size else 0.0
-        sigma[columns] = robust_sigma(known)
+        for parity in (0, 1):
+            values = image[parity::2, columns]
+            known = values[np.isfinite(values)]
+            level[parity::2, columns] = np.median(known) if known.size else 0.0
+        sigma[columns] = robust_sigma(image[:, columns] - level[:, columns])
     return level, sigma

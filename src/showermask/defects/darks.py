@@ -41,6 +41,8 @@ _SURER = 7.0
 #: The mean of the others is so much smaller than a standard deviation.
 _LEFT_OUT, _OF_NORMAL = 0.2, 1.79
 _NEARLY_NORMAL = 2 / 3
+#: Degree of the polynomial that stands for a slow curve.
+_BENDS = 3
 #: With fewer integrations there is no telling whether rates scatter.
 _LEAST_FOR_SCATTER = 8
 
@@ -125,10 +127,10 @@ class _DarkSearch:
         self.has_groups = self.exposure.is_ramp
         self.nints = sum(reader.stack_shape[0] for reader in readers)
         one = self.shape
-        self.rate = Tally(one, options.hot_fraction)
-        self.rising = Tally(one, options.rc_fraction)
-        self.falling = Tally(one, options.rc_fraction, sign=-1)
-        self.low = Tally(one, options.low_pedestal_fraction, sign=-1)
+        self.rate = Tally(one, self.amplifiers, options.hot_fraction)
+        self.rising = Tally(one, self.amplifiers, options.rc_fraction)
+        self.falling = Tally(one, self.amplifiers, options.rc_fraction, sign=-1)
+        self.low = Tally(one, self.amplifiers, options.low_pedestal_fraction, sign=-1)
         self.noise = np.full(one, np.nan, np.float32)
         self.scatter = np.full(one, np.nan, np.float32)
         self.two_rates = np.full(one, -np.inf, np.float32)
@@ -173,7 +175,7 @@ class _DarkSearch:
             noise[self.is_reference[rows]] = np.nan
             sample.append(noise)
         level, sigma = sigma_of_amplifiers(np.concatenate(sample), self.amplifiers)
-        return level + _SUSPICIOUS_SIGMA * sigma
+        return np.median(level, axis=0) + _SUSPICIOUS_SIGMA * sigma
 
     def _measured(self, data: NDArray[np.float32], flags: NDArray[np.uint8]) -> PixelStatistics:
         return measure_integration(
@@ -234,8 +236,7 @@ class _DarkSearch:
         if len(values) < 2 or not is_whole.any():
             return
         y, x = (axis[is_whole] for axis in where)
-        levels = _without_trend(values[:, is_whole], of_pixel[:, is_whole])
-        likelihood, step, changes = two_levels(levels)
+        likelihood, step, changes = _two_levels_of_ramps(values[:, is_whole], of_pixel[:, is_whole])
         is_one = (likelihood > self.options.telegraph_likelihood) & (changes >= _LEAST_CHANGES)
         y, x = y[is_one], x[is_one]
         strip.telegraph[y, x] += 1
@@ -275,13 +276,12 @@ class _DarkSearch:
             self.rate_step[y + rows.start, x] = step
 
     def _judge(self) -> Iterator[FoundPixels]:
-        options, amplifiers = self.options, self.amplifiers
+        options = self.options
         saturated = self._saturated()
         yield saturated
         is_known = saturated.mask(self.shape)
         hot = self.rate.found(
             KINDS["hot"],
-            amplifiers,
             sigmas=options.hot_sigma,
             least=options.hot_rate,
             option="hot_sigma, hot_rate",
@@ -295,7 +295,6 @@ class _DarkSearch:
             for name, tally in (("rc", self.rising), ("inverse_rc", self.falling)):
                 drifting = tally.found(
                     KINDS[name],
-                    amplifiers,
                     sigmas=options.rc_sigma,
                     option="rc_sigma",
                     noisier=noisier,
@@ -308,7 +307,6 @@ class _DarkSearch:
             is_drifting |= telegraph.mask(self.shape)
             yield self.low.found(
                 KINDS["low_pedestal"],
-                amplifiers,
                 sigmas=options.pedestal_sigma,
                 option="pedestal_sigma",
                 but=is_known,
@@ -316,7 +314,6 @@ class _DarkSearch:
         # What drifts after a reset has a rate above others, which is no dark current.
         yield self.rate.found(
             KINDS["warm"],
-            amplifiers,
             sigmas=options.warm_sigma,
             option="warm_sigma",
             but=is_hot | is_drifting,
@@ -367,7 +364,7 @@ class _DarkSearch:
         level, _ = sigma_of_amplifiers(self.scatter, self.amplifiers)
         # The scatter of hot pixels has a part from photons, which grows with the rate.
         is_hot = excess > self.options.hot_rate
-        power = self.scatter[is_hot] ** 2 - np.broadcast_to(level, excess.shape)[is_hot] ** 2
+        power = self.scatter[is_hot] ** 2 - level[is_hot] ** 2
         known = np.isfinite(power)
         ratio = float(np.median((power / excess[is_hot])[known])) if known.any() else 0.0
         expected = np.sqrt(level**2 + max(0.0, ratio) * excess)
@@ -427,8 +424,14 @@ def _trimmed(deviations: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.where(count >= _LEAST_FOR_SCATTER, scatter, np.float32(np.nan))
 
 
-def _without_trend(values: NDArray[np.float32], flags: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Return ramps less a straight line, and without the steps of lone jumps."""
+def _two_levels_of_ramps(
+    values: NDArray[np.float32], flags: NDArray[np.uint8]
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.intp]]:
+    """Return what `two_levels` says of ramps, less the steps of lone jumps.
+
+    What bends slowly, as after a reset, has not two levels: these must tell the ramp better than a
+    curve does, or be left when the curve is taken off.
+    """
     n = len(values)
     steps = np.diff(values, axis=0)
     # A hit is one step that stays: where a pixel has no more than one jump, it is taken away.
@@ -436,7 +439,22 @@ def _without_trend(values: NDArray[np.float32], flags: NDArray[np.uint8]) -> NDA
     is_lone = is_jump.sum(axis=0) == 1
     steps = np.where(is_jump & is_lone, np.median(steps, axis=0), steps)
     ramp = np.concatenate([np.zeros_like(values[:1]), np.cumsum(steps, axis=0)])
-    away = (np.arange(n) - (n - 1) / 2).astype(np.float32)
-    slope = away @ ramp / np.float32(away @ away)
-    found: NDArray[np.float32] = ramp - slope * away[:, np.newaxis]
-    return found
+    line, curve = (_less_polynomial(ramp, degree) for degree in (1, _BENDS))
+    powers = [np.einsum("ij,ij->j", left, left, dtype=np.float64) for left in (line, curve)]
+    of_curve = 0.5 * n * np.log(np.maximum(powers[0], 1e-9) / np.maximum(powers[1], 1e-9))
+    of_line, of_rest = two_levels(line), two_levels(curve)
+    on_line = of_line[0] - of_curve.astype(np.float32)
+    is_better = on_line > of_rest[0]
+    return (
+        np.where(is_better, on_line, of_rest[0]),
+        np.where(is_better, of_line[1], of_rest[1]),
+        np.where(is_better, of_line[2], of_rest[2]),
+    )
+
+
+def _less_polynomial(ramp: NDArray[np.float32], degree: int) -> NDArray[np.float32]:
+    """Return ramps less the polynomial that fits them best."""
+    basis, _ = np.linalg.qr(np.vander(np.linspace(-1, 1, len(ramp)), degree + 1))
+    curves = basis.astype(np.float32)
+    left: NDArray[np.float32] = ramp - curves @ (curves.T @ ramp)
+    return left

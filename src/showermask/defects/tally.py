@@ -12,7 +12,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from showermask.defects.background import local_level, robust_sigma, sigma_of_amplifiers
+from showermask.defects.background import local_level, sigma_of_amplifiers
 from showermask.defects.found import FoundPixels, Threshold
 from showermask.defects.kinds import Kind
 
@@ -30,14 +30,22 @@ class Tally:
     ----------
     image_shape : tuple of int
         Rows and columns.
+    amplifiers : `numpy.ndarray`
+        ``(nx,)``: amplifier of each column.
     fraction : float
         Part of the integrations in which a pixel has to stand out.
     sign : int, optional
         1 for what is high, -1 for what is low.
     """
 
-    def __init__(self, image_shape: tuple[int, int], fraction: float, sign: int = 1) -> None:
-        self.fraction, self.sign = fraction, sign
+    def __init__(
+        self,
+        image_shape: tuple[int, int],
+        amplifiers: NDArray[np.intp],
+        fraction: float,
+        sign: int = 1,
+    ) -> None:
+        self.amplifiers, self.fraction, self.sign = amplifiers, fraction, sign
         self.image = np.full(image_shape, np.nan, np.float32)
         self.middle = np.full(image_shape, np.nan, np.float32)
         self._pixels: list[NDArray[np.intp]] = []
@@ -59,11 +67,8 @@ class Tally:
         self.image[rows] = _picked(ordered, count, np.ceil(self.fraction * count).astype(int))
         self.middle[rows] = _picked(ordered, count, (count + 1) // 2)
         strip = self.image[rows]
-        known = strip[np.isfinite(strip)]
-        if not known.size:
-            return
-        limit = float(np.median(known)) + _KEPT * robust_sigma(known)
-        y, x = np.nonzero(np.nan_to_num(strip, nan=-np.inf) > limit)
+        level, sigma = sigma_of_amplifiers(strip, self.amplifiers)
+        y, x = np.nonzero(np.nan_to_num(strip - level, nan=-np.inf) > _KEPT * sigma)
         self._pixels.append((y + rows.start) * strip.shape[1] + x)
         self._values.append(signed[:, y, x].T.copy())
 
@@ -74,7 +79,6 @@ class Tally:
     def found(
         self,
         kind: Kind,
-        amplifiers: NDArray[np.intp],
         *,
         sigmas: float,
         option: str,
@@ -88,8 +92,6 @@ class Tally:
         ----------
         kind : Kind
             What they are.
-        amplifiers : `numpy.ndarray`
-            ``(nx,)``: amplifier of each column.
         sigmas : float
             Threshold in robust standard deviations of the detector.
         option : str
@@ -106,9 +108,10 @@ class Tally:
         FoundPixels
             The pixels.
         """
-        level = local_level(self.image)
+        around = local_level(self.image)
+        of_amplifiers, sigma = sigma_of_amplifiers(self.image - around, self.amplifiers)
+        level = around + of_amplifiers
         excess = self.image - level
-        _, sigma = sigma_of_amplifiers(excess, amplifiers)
         scale = np.maximum(sigma, 1e-12) * (1.0 if noisier is None else noisier)
         limit = np.maximum(sigmas * scale, least)
         limit = np.broadcast_to(limit, excess.shape)
