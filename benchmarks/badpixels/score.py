@@ -1,10 +1,14 @@
 """Score the search for bad pixels on synthetic darks and flats with known ones.
 
 Run: python benchmarks/badpixels/score.py FIRST_SEED COUNT [--size N] [--each N] [--strength S]
-         [--ints N]
+         [--ints N] [--cdp]
+
+With ``--cdp`` the bad pixels lie where those of MIRI's imager do (CDP-7 mask, full frame; in the
+folder that SHOWERMASK_REALDATA names).
 """
 
 import argparse
+import os
 import tempfile
 from collections import Counter
 from pathlib import Path
@@ -27,12 +31,16 @@ def main() -> None:
     parser.add_argument("--each", type=int, default=40)
     parser.add_argument("--strength", type=float, default=1.0)
     parser.add_argument("--ints", type=int, default=10)
+    parser.add_argument("--cdp", action="store_true")
     options = parser.parse_args()
+    places = cdp_places() if options.cdp else None
+    shape = (1024, 1032) if options.cdp else (options.size, options.size)
     hits, true, found, wrong = Counter(), Counter(), Counter(), Counter()
     pixels = 0
     for seed in range(options.first, options.first + options.count):
         detector = SyntheticDetector(
-            image_shape=(options.size, options.size),
+            image_shape=shape,
+            places=places,
             each=options.each,
             strength=options.strength,
             seed=seed,
@@ -45,7 +53,7 @@ def main() -> None:
             true[one.kind.name] += np.count_nonzero(truth)
             found[one.kind.name] += np.count_nonzero(mask)
             wrong[one.kind.name] += np.count_nonzero(mask & ~is_bad)
-        pixels += options.size**2
+        pixels += shape[0] * shape[1]
     print(f"{'':14s} true found recall precision, on good pixels a full frame")
     for kind, number in true.items():
         print(
@@ -53,6 +61,21 @@ def main() -> None:
             f"{hits[kind] / max(1, found[kind]):9.3f} {wrong[kind] * 1024 * 1032 / pixels:9.1f}"
         )
     print(f"all on good pixels a full frame: {wrong.total() * 1024 * 1032 / pixels:.1f}")
+
+
+def cdp_places() -> dict[str, np.ndarray]:
+    """Return where MIRI's imager has bad pixels, by kind."""
+    from astropy.io import fits
+
+    folder = Path(os.environ["SHOWERMASK_REALDATA"]) / "miri"
+    (path,) = folder.glob("MIRI_FM_MIRIMAGE_MASK_*.fits.gz")
+    flags = fits.getdata(path, "DQ")
+    bits = {"dead": 2, "hot": 4, "noisy": 8, "rc": 16}
+    inside = np.zeros(flags.shape, bool)
+    inside[:, 5:-5] = True  # the columns beside reference pixels are flagged as a whole
+    found = {kind: (flags & bit > 0) & inside for kind, bit in bits.items()}
+    found["noisy"] &= flags == bits["noisy"]
+    return found
 
 
 def search(detector: SyntheticDetector, ints: int) -> list:

@@ -26,11 +26,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=Path("showermask-demo"),
         help="where to put the files (default: %(default)s)",
     )
+    parser.add_argument(
+        "--badpixels",
+        action="store_true",
+        help="write darks and flats with known bad pixels instead, find them, and compare",
+    )
 
 
 def run(options: argparse.Namespace) -> int:
     """Run the command."""
-    from showermask.demo.comparison import run_demo
+    if options.badpixels:
+        from showermask.demo.badpixels import run_badpixels_demo as run_demo
+    else:
+        from showermask.demo.comparison import run_demo
 
     for line in run_demo(options.folder):
         say(line)

@@ -11,6 +11,7 @@ default. Noise, drifts, hits and gradients are guesses of the size that MIRI's h
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -61,6 +62,8 @@ class SyntheticDetector:
         Whether the first and last four columns see no light.
     seed : int
         Seed of places and noise.
+    places : mapping, optional
+        ``(ny, nx)`` bool by kind, instead of random places; other kinds have none.
     truth : dict
         ``(ny, nx)`` bool by kind.
     """
@@ -75,14 +78,33 @@ class SyntheticDetector:
     hits: float = 3000.0
     has_reference_columns: bool = True
     seed: int = 0
+    places: Mapping[str, NDArray[np.bool_]] | None = None
     truth: dict[str, NDArray[np.bool_]] = field(init=False)
 
     def __post_init__(self) -> None:
         rng = np.random.default_rng(self.seed)
-        ny, nx = self.image_shape
         self.truth = {
             kind: np.zeros(self.image_shape, bool) for kind in (*_DARK_KINDS, *_FLAT_KINDS)
         }
+        if self.places is None:
+            self._place(rng)
+        else:
+            self.truth.update(self.places)
+        open_y, open_x = np.nonzero(self.truth["open"])
+        adjacent = np.zeros(self.image_shape, bool)
+        for dy, dx in ((1, 0), (-1, 0), (0, 1), (0, -1)):
+            adjacent[open_y + dy, open_x + dx] = True
+        self.truth["adj_open"] = adjacent
+        self._is_blind = np.zeros(self.image_shape, bool)
+        if self.has_reference_columns:
+            self._is_blind[:, :4] = True
+            self._is_blind[:, 1028:] = True
+        self._pedestal = rng.normal(9000, 20, self.image_shape).astype(np.float32)
+        self._response = rng.normal(1, 0.01, self.image_shape).astype(np.float32)
+
+    def _place(self, rng: np.random.Generator) -> None:
+        """Give pixels of all kinds a place."""
+        ny, nx = self.image_shape
         border = 6
         is_taken = np.zeros(self.image_shape, bool)
         for kind in self.truth:
@@ -101,17 +123,6 @@ class SyntheticDetector:
         beside = hot[len(hot) - few :] + np.array([0, 1])
         beside = beside[~is_taken[tuple(beside.T)]]
         self.truth["hot"][tuple(beside.T)] = True
-        open_y, open_x = np.nonzero(self.truth["open"])
-        adjacent = np.zeros(self.image_shape, bool)
-        for dy, dx in ((1, 0), (-1, 0), (0, 1), (0, -1)):
-            adjacent[open_y + dy, open_x + dx] = True
-        self.truth["adj_open"] = adjacent
-        self._is_blind = np.zeros(self.image_shape, bool)
-        if self.has_reference_columns:
-            self._is_blind[:, :4] = True
-            self._is_blind[:, 1028:] = True
-        self._pedestal = rng.normal(9000, 20, self.image_shape).astype(np.float32)
-        self._response = rng.normal(1, 0.01, self.image_shape).astype(np.float32)
 
     def dark(self, number: int, *, nints: int = 1) -> Any:
         """Return a dark, as ``jump`` leaves it."""
@@ -177,7 +188,7 @@ class SyntheticDetector:
     def _add_telegraph(self, rng: np.random.Generator, ramp: NDArray[np.float32]) -> None:
         y, x = np.nonzero(self.truth["telegraph"])
         is_high = np.cumsum(rng.random((len(ramp), len(y))) < 0.12, axis=0) % 2
-        amplitude = self.strength * self.readnoise * np.linspace(6, 14, len(y))
+        amplitude = self.strength * self.readnoise * np.linspace(8, 16, len(y))
         # Which pixel has which amplitude does not change from dark to dark.
         ramp[:, y, x] += (is_high * amplitude).astype(np.float32)
 
