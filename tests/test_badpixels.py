@@ -25,7 +25,11 @@ from showermask.exposure.images import ImageReader
 from showermask.exposure.product import describe_file
 from showermask.regionfile.badpixels import BadPixels
 from showermask.regionfile.lookup import choose_detector_file
+from showermask.review.history import pixel_history
+from showermask.review.session import ReviewSession
+from showermask.synthetic.crds_cache import Detector, build_cache, use_cache
 from showermask.synthetic.detectors import SyntheticDetector
+from showermask.synthetic.ramps import RampBuilder
 
 SIZE = 128
 FLAGS = pixel_flags()
@@ -603,3 +607,73 @@ class TestMaskReference:
         assert main(["convert", "use.fits", "back.yaml", *back]) == 0
         assert main(["convert", "back.yaml", "again.fits", *arguments]) == 0
         assert np.array_equal(fits.getdata("again.fits", "SCI"), fits.getdata("use.fits", "SCI"))
+
+
+class TestReview:
+    """The file of a detector under review."""
+
+    @pytest.fixture
+    def session(self, tmp_path):
+        """Return the review of a detector's file on a rate of the whole frame."""
+        rate = datamodels.ImageModel(data=np.zeros((1024, 1032), np.float32))
+        rate.meta.instrument.name, rate.meta.instrument.detector = "MIRI", "MIRIMAGE"
+        rate.meta.exposure.readpatt = "FASTR1"
+        rate.save(str(tmp_path / "x_rate.fits"))
+        pixels = [BadPixels(x=900, y=30, flags=("HOT",), kind="hot", status="candidate")]
+        region_file = RegionFile(pixels=pixels, detector="MIRIMAGE", readpatt="FASTR1")
+        write_regions(tmp_path / REGIONS, region_file)
+        return ReviewSession(describe_file(tmp_path / "x_rate.fits"), tmp_path / REGIONS)
+
+    def test_saved(self, session):
+        """A decision is saved, and the file stays that of the detector."""
+        assert session.is_of_detector
+        session.set_status([session.entries[0].id], "accepted")
+        session.save(reviewer="A. Name")
+        region_file = read_regions(session.path)
+        assert region_file.detector == "MIRIMAGE"
+        assert region_file.readpatt == "FASTR1"
+        assert region_file.exposure is None
+        assert region_file.pixels[0].is_accepted
+        assert region_file.reviewer == "A. Name"
+
+    def test_subarray(self, session, folder):
+        """On a subarray its places would be wrong."""
+        dark = describe_file(sorted((folder / "darks").iterdir())[0])
+        with pytest.raises(ShowermaskError, match="an exposure of the full frame"):
+            ReviewSession(dark, session.path)
+
+    def test_history(self, detector, folder):
+        """A pixel is shown in all integrations of the exposures of the folder, with its rates."""
+        y, x = np.argwhere(detector.truth["hot"])[0]
+        first, *others = sorted((folder / "darks").iterdir())
+        history = pixel_history(ImageReader(first), int(x), int(y))
+        assert len(history) == 1 + len(others)
+        assert history[0].exposure == "jw00000001001_02101_00001_mirimage"
+        assert [one.rate for one in history] == pytest.approx([10.2] * len(history), rel=0.1)
+        assert history[0].values[0] is None  # the first group is not used
+        assert history[0].values[1] == 0
+        with pytest.raises(IndexError, match="expected x 0 to 127"):
+            pixel_history(ImageReader(first), SIZE, 0)
+
+
+class TestPipeline:
+    """The MASK reference in the stock pipeline."""
+
+    def test_override_mask(self, out, tmp_path):
+        """``calwebb_detector1`` takes it with ``dq_init.override_mask``."""
+        from jwst.pipeline import Detector1Pipeline
+
+        assert main(["convert", str(out / REGIONS), "mask.fits", "--to", "mask-reference"]) == 0
+        with datamodels.MaskModel("mask.fits") as model:
+            y, x = np.argwhere(model.dq[:64, :72] & FLAGS["HOT"])[0]
+        raw = RampBuilder(ngroups=8, ny=64, nx=72, readnoise=5.0, pedestal=100.0)
+        raw.raw_model(subarray="SUB64").save("jw00001001001_02101_00001_mirimage_uncal.fits")
+        cache = build_cache(tmp_path / "crds", Detector(ny=64, nx=72, subarray="SUB64"))
+        with use_cache(cache):
+            rate = Detector1Pipeline.call(
+                "jw00001001001_02101_00001_mirimage_uncal.fits",
+                steps={"dq_init": {"override_mask": "mask.fits"}},
+            )
+        assert rate.dq[y, x] & (FLAGS["HOT"] | 1) == FLAGS["HOT"] | 1
+        assert np.isnan(rate.data[y, x])
+        assert "mask.fits" in rate.meta.ref_file.mask.name

@@ -173,10 +173,10 @@ test("candidates come by score, and those above a limit are accepted at once", a
   assert.equal(store.current.score, 12);
   store.nextCandidate();
   assert.equal(store.current.score, 9);
-  await store.acceptAbove(9);
+  await store.decideAbove(9, "accepted");
   assert.equal(store.count("accepted"), 2);
   assert.match(notices.at(-1), /^Accepted 2/);
-  await store.acceptAbove(NaN);
+  await store.decideAbove(NaN, "accepted");
   assert.match(notices.at(-1), /^Give the S\/N/);
 });
 

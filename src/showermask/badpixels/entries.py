@@ -22,7 +22,7 @@ __all__ = ["FlagTable", "made_regions"]
 
 SOURCE = "badpixels"
 #: More pixels of a kind than this go into mask images, by their score.
-_MOST_ENTRIES = 100
+_MOST_ENTRIES = 400
 #: Lowest scores of the classes of pixels that share a mask image.
 _CLASSES = (100.0, 30.0, 10.0, 0.0)
 

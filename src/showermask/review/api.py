@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from showermask.review.encoding import (
     packed_response,
 )
 from showermask.review.exposures import Review, entry_of
+from showermask.review.history import pixel_history
 from showermask.review.session import ReviewSession
 from showermask.review.witnesses import has_neighbours
 
@@ -62,6 +64,7 @@ class Api:
                 "root": exposure.root,
                 "file": reader.path.name,
                 "regionFile": session.path.name,
+                "isOfDetector": session.is_of_detector,
                 "product": exposure.product.value,
                 "isRaw": exposure.is_raw,
                 "isRamp": exposure.is_ramp,
@@ -114,6 +117,11 @@ class Api:
         return JSONResponse(
             {"values": ramp.values, "flags": ramp.flags, "pixelFlags": ramp.pixel_flags}
         )
+
+    def history(self, _: Mapping[str, Any], number: int, x: int, y: int) -> Response:
+        """Return a pixel in all integrations of the exposure, and of those beside it."""
+        reader, _session = self._review.get(number)
+        return JSONResponse([asdict(one) for one in pixel_history(reader, x, y)])
 
     def mask(self, body: Mapping[str, Any], number: int, integration: int, group: int) -> Response:
         """Return the pixels that the step would mask in this group, one bit each.

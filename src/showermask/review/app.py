@@ -111,6 +111,7 @@ def _api_routes(api: Api, views: Views, token: str) -> list[Route]:
         ("GET", f"{one}/dq/{image}", api.dq),
         ("GET", f"{one}/pixeldq", api.pixel_dq),
         ("GET", f"{one}/pixel/{{integration:count}}/{{x:count}}/{{y:count}}", api.pixel),
+        ("GET", f"{one}/history/{{x:count}}/{{y:count}}", api.history),
         ("POST", f"{one}/mask/{image}", api.mask),
         ("POST", f"{one}/effect", api.effect),
         ("POST", f"{one}/view", views.image),

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from showermask.defects.amplifiers import frame_shape_of
 from showermask.exceptions import LockedError, OutputError, RegionFileError, ShowermaskError
 from showermask.exposure.product import Exposure
 from showermask.files import FileLock, atomic_write, sha256_of
@@ -71,6 +72,11 @@ class ReviewSession:
     def draft_path(self) -> Path:
         """The file of unsaved entries, a hidden one beside the region file."""
         return draft_path_for(self.path)
+
+    @property
+    def is_of_detector(self) -> bool:
+        """Whether the region file has the bad pixels of a detector."""
+        return self._file is not None and self._file.detector is not None
 
     @property
     def is_dirty(self) -> bool:
@@ -198,10 +204,13 @@ class ReviewSession:
         """Return the region file of a state."""
         chosen = self.entries if entries is None else entries
         empty = RegionFile.for_exposure(self.exposure)
+        if self._file is not None and self._file.detector is not None:
+            empty = replace(self._file, entries=()).unread()
+        elif self._file is not None and empty.shape is None:
+            empty = replace(empty, shape=self._file.shape)
         return replace(
             empty,
             entries=tuple(one.entry for one in chosen),
-            shape=empty.shape or (self._file.shape if self._file else None),
             reviewer=self.reviewer_on_show or None,
             reviewed=datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
         )
@@ -239,6 +248,14 @@ class ReviewSession:
 
     def _read(self, path: Path) -> RegionFile:
         region_file = read_regions(path)
+        if region_file.detector is not None:
+            whole, shape = frame_shape_of(region_file.detector), self.exposure.image_shape
+            if shape != whole:
+                raise RegionFileError(
+                    f"{region_file.name}: has the pixels of the whole {region_file.detector}, "
+                    f"{whole}, but {self.exposure.name} has {shape}; review it on an exposure of "
+                    "the full frame"
+                )
         region_file.check_fits(self.exposure)
         return region_file
 

@@ -18,7 +18,7 @@ from showermask.glow.evidence import Evidence
 from showermask.regionfile.entry import Entry, box_within, grow_box
 from showermask.review.exposures import Review
 
-__all__ = ["Witnesses", "has_neighbours"]
+__all__ = ["Witnesses", "beside", "has_neighbours", "is_alike"]
 
 #: Integrations, and exposures of the folder, that are shown at most: the nearest.
 _INTEGRATIONS, _EXPOSURES = 6, 8
@@ -30,7 +30,7 @@ _SURROUNDINGS = 80
 
 def has_neighbours(path: Path) -> bool:
     """Tell whether the folder of an exposure has others of the same product."""
-    return bool(_beside(path))
+    return bool(beside(path))
 
 
 class Witnesses:
@@ -121,14 +121,14 @@ class Witnesses:
     def _others(self, number: int, reader: ImageReader) -> list[Path]:
         """Return the nearest exposures of the folder with the same product, detector and array."""
         own = self._review.items[number].exposure_path
-        beside = _beside(own)
-        names = sorted([own, *beside])
+        others = beside(own)
+        names = sorted([own, *others])
         at = names.index(own)
-        near = sorted(beside, key=lambda path: (abs(names.index(path) - at), path))
+        near = sorted(others, key=lambda path: (abs(names.index(path) - at), path))
         chosen: list[Path] = []
         for path in near[: 3 * _EXPOSURES]:
             other = self._reader(path)
-            if other is not None and _is_alike(reader, other):
+            if other is not None and is_alike(reader, other):
                 chosen.append(path)
             if len(chosen) == _EXPOSURES:
                 break
@@ -151,7 +151,7 @@ class Witnesses:
         return reader
 
 
-def _beside(own: Path) -> list[Path]:
+def beside(own: Path) -> list[Path]:
     """Return the other files of the folder with the same product suffix, by name."""
     suffix = product_suffix(own)
     return sorted(
@@ -161,7 +161,8 @@ def _beside(own: Path) -> list[Path]:
     )
 
 
-def _is_alike(one: ImageReader, other: ImageReader) -> bool:
+def is_alike(one: ImageReader, other: ImageReader) -> bool:
+    """Tell whether two exposures have the same product, detector, subarray and image shape."""
     a, b = one.exposure, other.exposure
     return (a.product, a.detector, a.subarray, a.image_shape) == (
         b.product,

@@ -4,7 +4,7 @@
 
 import { MIN_AXIS, normaliseAngle, tidy } from "./geometry.js";
 import { entryRequest } from "./kinds.js";
-import { byProbability, oneGlow } from "./table.js";
+import { byProbability, filtered, oneGlow } from "./table.js";
 import { Viewing } from "./viewing.js";
 
 /**
@@ -344,19 +344,22 @@ export class Store extends Viewing {
     this.emit("goto", entry);
   }
 
-  async acceptAbove(limit) {
+  // Decide on the candidates that are listed and have a score from a limit on.
+  async decideAbove(limit, status) {
     if (Number.isNaN(limit)) {
-      this.notice("Give the S/N from which on candidates are to be accepted.");
+      this.notice("Give the S/N from which on candidates are to be decided on.");
       return;
     }
-    const chosen = this.candidates.filter((entry) => entry.score >= limit); // none without a score
+    const listed = filtered(this.candidates, this.list);
+    const chosen = listed.filter((entry) => entry.score >= limit); // none without a score
     if (!chosen.length) {
-      this.notice(`No candidate has an S/N of ${limit} or more.`);
+      this.notice(`No candidate that is listed has an S/N of ${limit} or more.`);
       return;
     }
     const ids = chosen.map((entry) => entry.id);
-    if (!(await this.change("status", { ids, status: "accepted" }))) return;
-    this.notice(`Accepted ${chosen.length} with an S/N of ${limit} or more; Undo (U) takes it back.`);
+    if (!(await this.change("status", { ids, status }))) return;
+    const word = status === "accepted" ? "Accepted" : "Rejected";
+    this.notice(`${word} ${chosen.length} with an S/N of ${limit} or more; Undo (U) takes it back.`);
   }
 
   // Go to the next candidate in order of probability, and then to those of the next exposure that has any.

@@ -16,8 +16,14 @@ export const COLUMNS = [
   { name: "pixels", label: "px", title: "Masked pixels", value: (_, effect) => effect?.pixels, text: String },
   { name: "seconds", label: "s", title: "Exposure time in s that each masked pixel loses", value: (_, effect) => effect?.seconds, text: places(0) },
   { name: "noise", label: "noise", title: "Noise of the rate after the mask, in units of that before; ∞ where no rate is left", value: (_, effect) => noiseOf(effect), text: (v) => (v === Infinity ? "∞" : `×${v.toFixed(2)}`) },
-  { name: "comment", label: "Comment", title: "Comment, and where the entry comes from", value: (entry) => [entry.kind && `${entry.kind}?`, entry.comment].filter(Boolean).join(" ") },
+  { name: "comment", label: "Comment", title: "Comment, and where the entry comes from", value: (entry) => [kindOf(entry), entry.comment].filter(Boolean).join(" ") },
 ];
+
+// What a shower may be instead; what is wrong with pixels is in their comment.
+function kindOf({ section, kind, comment }) {
+  if (section === "pixels") return kind && !comment?.startsWith(kind) ? kind : "";
+  return kind && `${kind}?`;
+}
 
 // No rate is left where the mask leaves no two groups in a row.
 function noiseOf(effect) {
@@ -52,7 +58,7 @@ export function oneGlow(entry, entries) {
 export function sorted(entries, effects, { sort, isDown }) {
   const column = COLUMNS.find(({ name }) => name === sort);
   if (!column) {
-    const isOpen = (entry) => (entry.status === "candidate" && entry.section !== "pixels" ? 0 : 1);
+    const isOpen = (entry) => (entry.status === "candidate" ? 0 : 1);
     const rest = (p, q) => RANK[p.section] - RANK[q.section];
     return [...entries].sort((p, q) => isOpen(p) - isOpen(q) || (isOpen(p) ? rest(p, q) : byProbability(p, q)));
   }
@@ -66,7 +72,8 @@ export function sorted(entries, effects, { sort, isDown }) {
   });
 }
 
-export const sourceOf = (entry) => entry.source ?? "not told";
+// Where an entry comes from; of bad pixels, with what is wrong with them.
+export const sourceOf = ({ source, section, kind }) => (section === "pixels" && kind ? `${source ?? "pixels"}: ${kind}` : source ?? "not told");
 
 // The entries that a filter lets through.
 export function filtered(entries, { status, source }) {

@@ -3,8 +3,12 @@
 
 import { entryRequest } from "../kinds.js";
 import { Plot, rangeOf } from "../plot.js";
+import { drawHistory, ratesOf } from "./history.js";
 
 const DELAY = 30; // ms
+
+// A single bad pixel, of all integrations.
+const isOnePixel = (entry) => entry?.section === "pixels" && Number.isInteger(entry.x) && Number.isInteger(entry.y);
 
 export class EvidencePanel {
   constructor(store, $) {
@@ -13,6 +17,7 @@ export class EvidencePanel {
     this.timer = null;
     this.asked = ""; // the entry whose light curve is on show or on its way
     this.curve = null;
+    this.history = null; // of a bad pixel, which has no light curve
     this.kept = new Map();
     this.verdicts = new Map(); // on subtraction, by what is fitted
     const fits = { "fit-group": "group", "fit-last": "last_group", "fit-ellipse": "ellipse" };
@@ -34,13 +39,19 @@ export class EvidencePanel {
     for (const id of ["fit-group", "fit-last"]) $(id).disabled = !hasCurve || !info.isRamp;
     $("fit-ellipse").disabled = !hasCurve || current.section !== "showers";
     const request = hasCurve ? entryRequest(current) : null;
-    const key = request ? `${info.number} ${JSON.stringify(request)}` : "";
+    const pixel = isOnePixel(current) ? `${info.number} pixel ${current.x} ${current.y}` : "";
+    const key = request ? `${info.number} ${JSON.stringify(request)}` : pixel;
     if (key === this.asked) {
       this.#draw();
       return;
     }
     this.asked = key;
     clearTimeout(this.timer);
+    this.history = null;
+    if (isOnePixel(current)) {
+      this.timer = setTimeout(() => this.#askHistory(key, current), DELAY);
+      return;
+    }
     if (!request) {
       this.#take(null, "");
       return;
@@ -59,6 +70,14 @@ export class EvidencePanel {
       if (key === this.asked) this.#take(answer.curve, answer.words);
       if (key === this.asked && answer.curve?.axis === "group" && !info.isRaw) await this.#judge(key, request);
     }, DELAY);
+  }
+
+  async #askHistory(key, { x, y }) {
+    const path = `exposures/${this.store.info.number}/history/${x}/${y}`;
+    const history = await this.store.server.getJson(path).catch(() => null);
+    if (key !== this.asked) return;
+    this.history = history?.length ? history : null;
+    this.#take(null, this.history ? ratesOf(this.history) : "");
   }
 
   // Ask what taking the light out would do: after the light curve, for it takes longer.
@@ -93,13 +112,17 @@ export class EvidencePanel {
   }
 
   #draw() {
-    const { $, store, curve } = this;
-    const svg = $("curve");
+    const { curve } = this;
+    const svg = this.$("curve");
     this.#drawVerdict();
-    if (!curve || !svg.clientWidth) {
-      svg.replaceChildren();
-      return;
-    }
+    if (!svg.clientWidth) return; // the panel is folded
+    if (this.history) drawHistory(svg, this.history);
+    else if (curve) this.#drawCurve(svg, curve);
+    else svg.replaceChildren();
+  }
+
+  #drawCurve(svg, curve) {
+    const { store } = this;
     const { axis, first, step, unit, errors, others } = curve;
     // The constant light of sources, and of the sky if it is uneven, is taken away.
     const level = curve.level ?? 0;

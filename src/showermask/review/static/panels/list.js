@@ -22,7 +22,8 @@ export class List {
       this.#head();
     });
     $("next-candidate").addEventListener("click", () => store.nextCandidate());
-    $("accept-all").addEventListener("click", () => store.acceptAbove($("above").valueAsNumber));
+    $("accept-all").addEventListener("click", () => store.decideAbove($("above").valueAsNumber, "accepted"));
+    $("reject-all").addEventListener("click", () => store.decideAbove($("above").valueAsNumber, "rejected"));
     $("rows").addEventListener("click", (event) => {
       const row = event.target.closest("tr");
       if (row) store.select(Number(row.dataset.id), { goThere: true });
@@ -38,7 +39,12 @@ export class List {
   // The columns that this exposure has something for.
   get #columns() {
     const { info } = this.store;
-    return COLUMNS.filter(({ name }) => info.nints > 1 || name !== "integration").filter(({ name }) => info.isRamp || !["removed", "noise"].includes(name));
+    const hidden = new Set();
+    if (info.nints <= 1) hidden.add("integration");
+    if (!info.isRamp) for (const name of ["removed", "noise"]) hidden.add(name);
+    // What a pixel of a detector costs is no matter of one exposure.
+    if (info.isOfDetector) for (const name of ["probability", "removed", "pixels", "seconds", "noise"]) hidden.add(name);
+    return COLUMNS.filter(({ name }) => !hidden.has(name));
   }
 
   #head() {
@@ -96,7 +102,8 @@ export class List {
     const words = counts.map((status) => `${store.count(status)} ${status}`);
     $("counts").textContent = [...words, ...(hidden ? [`${hidden} not listed`] : [])].join(", ") || "none yet";
     $("next-candidate").disabled = store.count("candidate") === 0 && !store.hasOtherCandidates;
-    $("accept-above").hidden = !store.candidates.some((entry) => entry.section === "showers");
+    $("accept-above").hidden = !store.candidates.some((entry) => entry.score !== undefined);
+    $("reject-all").hidden = !store.info.isOfDetector;
   }
 
   #mark(selected) {
