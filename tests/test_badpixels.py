@@ -1,7 +1,7 @@
 """Bad pixels: the searches in darks and flats, the command, and what takes the result."""
 
 import shutil
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,7 @@ from showermask.badpixels.entries import FlagTable
 from showermask.cli import main
 from showermask.defects.darks import search_darks
 from showermask.defects.flats import normalised, search_flats
+from showermask.defects.kinds import KINDS
 from showermask.defects.options import DarkOptions, DeadSearch, FlatOptions, Normalisation
 from showermask.defects.ramps import measure_integration
 from showermask.defects.telegraph import two_levels
@@ -677,3 +678,40 @@ class TestPipeline:
         assert rate.dq[y, x] & (FLAGS["HOT"] | 1) == FLAGS["HOT"] | 1
         assert np.isnan(rate.data[y, x])
         assert "mask.fits" in rate.meta.ref_file.mask.name
+
+
+class TestDocs:
+    """``docs/bad-pixels.md``."""
+
+    TEXT = (Path(__file__).parents[1] / "docs" / "bad-pixels.md").read_text()
+
+    def test_thresholds(self):
+        """Each threshold is there, with its default."""
+        for options in (DarkOptions(), FlatOptions()):
+            for field in fields(options):
+                name, value = f"`--{field.name.replace('_', '-')}`", getattr(options, field.name)
+                assert name in self.TEXT
+                shown = f"`{value}`" if isinstance(value, str) else f"({value:g}"
+                assert shown in self.TEXT.partition(name)[2][:60], name
+
+    def test_kinds(self):
+        """Each kind is there, with its meaning and flags."""
+        table = FlagTable({})
+        for kind in KINDS.values():
+            flags = ", ".join(table.flags_of(kind.name))
+            assert f"| `{kind.name}` | {kind.meaning} | {flags} |" in self.TEXT
+
+    def test_seed_parameters(self):
+        """Each parameter of jwst_reffiles has its counterpart."""
+        given = """flat_slope_files dead_search low_qe_and_open_search dead_search_type
+        flat_mean_sigma_threshold flat_mean_normalization_method smoothing_box_width smoothing_type
+        dead_sigma_threshold max_dead_norm_signal run_dead_flux_check dead_flux_check_files
+        flux_check max_low_qe_norm_signal max_open_adj_norm_signal manual_flag_file flat_do_not_use
+        dark_slope_files dark_uncal_files dark_jump_files dark_fitopt_files
+        dark_stdev_clipping_sigma dark_max_clipping_iters dark_noisy_threshold
+        max_saturated_fraction max_jump_limit jump_ratio_threshold early_cutoff_fraction
+        pedestal_sigma_threshold rc_fraction_threshold low_pedestal_fraction high_cr_fraction
+        flag_values dark_do_not_use plot output_file author description pedigree useafter history
+        quality_check"""
+        missing = [name for name in given.split() if f"`{name}`" not in self.TEXT]
+        assert not missing
