@@ -26,6 +26,8 @@ _COMMANDS = {
     "badpixels": "look for bad pixels of a detector in darks and flats",
     "batch": "mask many exposures from a directory of region files",
     "convert": "convert region files from and to other files",
+    "merge": "make one region file of those of two reviewers",
+    "agree": "say how far the region files of two reviewers agree",
     "report": "show on a page what a batch has masked",
     "demo": "mask two synthetic showers, and compare the rates with the truth",
 }

@@ -360,6 +360,30 @@ class RegionFile:
         vars(left)["_keys"] = {id(entry): self.key_of(entry) for entry in kept}
         return left
 
+    def check_same_exposure(self, other: RegionFile) -> None:
+        """Check that another file can be of the same exposure, or detector.
+
+        Parameters
+        ----------
+        other : RegionFile
+            The other file.
+
+        Raises
+        ------
+        RegionFileError
+            With everything in which they differ.
+        """
+        keys = ("exposure", "shape", "subarray", "detector", "readpatt", "ngroups")
+        pairs = ((key, getattr(self, key), getattr(other, key)) for key in keys)
+        RegionFileError.check_none(
+            [
+                f"{other.name}: {key} is {found}, but {wanted} in {self.name}; expected files of "
+                "one exposure"
+                for key, wanted, found in pairs
+                if None not in (wanted, found) and wanted != found
+            ]
+        )
+
     def check_fits(self, exposure: Exposure) -> None:
         """Check that the file, with all of its entries, can be of an exposure.
 

@@ -58,7 +58,7 @@ export function oneGlow(entry, entries) {
 export function sorted(entries, effects, { sort, isDown }) {
   const column = COLUMNS.find(({ name }) => name === sort);
   if (!column) {
-    const isOpen = (entry) => (entry.status === "candidate" ? 0 : 1);
+    const isOpen = (entry) => (entry.status === "candidate" && entry.section !== "pixels" ? 0 : 1);
     const rest = (p, q) => RANK[p.section] - RANK[q.section];
     return [...entries].sort((p, q) => isOpen(p) - isOpen(q) || (isOpen(p) ? rest(p, q) : byProbability(p, q)));
   }

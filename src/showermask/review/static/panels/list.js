@@ -19,6 +19,7 @@ export class List {
     });
     store.on("exposure", () => {
       this.rows.clear();
+      $("list").classList.toggle("of-detector", Boolean(store.info.isOfDetector));
       this.#head();
     });
     $("next-candidate").addEventListener("click", () => store.nextCandidate());

@@ -1,0 +1,1 @@
+"""Tell how far two reviewers agree."""

@@ -1,0 +1,1 @@
+"""Make one region file of those of two reviewers."""
