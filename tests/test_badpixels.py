@@ -21,11 +21,13 @@ from showermask.defects.options import DarkOptions, DeadSearch, FlatOptions, Nor
 from showermask.defects.ramps import measure_integration
 from showermask.defects.telegraph import two_levels
 from showermask.exceptions import FlagError, ShowermaskError
+from showermask.exposure.detectors import amplifiers_of
 from showermask.exposure.dq import pixel_flags
 from showermask.exposure.images import ImageReader
 from showermask.exposure.product import describe_file
 from showermask.regionfile.badpixels import BadPixels
 from showermask.regionfile.lookup import choose_detector_file
+from showermask.regionfile.maskfile import write_mask
 from showermask.review.history import pixel_history
 from showermask.review.session import ReviewSession
 from showermask.synthetic.crds_cache import Detector, build_cache, use_cache
@@ -221,6 +223,61 @@ class TestParts:
         assert "--hot-sigma: is -1" in str(error.value)
 
 
+class TestAmplifiers:
+    """The amplifiers of the detectors."""
+
+    @pytest.mark.parametrize(
+        ("detector", "axis"), [("NRCA1", 1), ("NRCB3", 1), ("NIS", 0), ("NRS1", 0), ("GUIDER1", 0)]
+    )
+    def test_stripes(self, tmp_path, detector, axis):
+        """Near-infrared detectors have four stripes, along their slow axis."""
+        rate = datamodels.ImageModel(data=np.zeros((2048, 2048), np.float32))
+        rate.meta.instrument.detector = detector
+        rate.save(str(tmp_path / "x_rate.fits"))
+        amplifiers = amplifiers_of(describe_file(tmp_path / "x_rate.fits"))
+        along = amplifiers[0] if axis else amplifiers[:, 0]
+        assert list(along[::512]) == [0, 1, 2, 3]
+        assert len(np.unique(np.take(amplifiers, 100, axis=axis))) == 1
+
+    def test_noisy_stripe(self, tmp_path):
+        """A stripe of rows that is noisier has no bad pixels for that."""
+        rng = np.random.default_rng(3)
+        readers = []
+        for number in range(3):
+            data = rng.normal(0, 0.1, (2048, 2048)).astype(np.float32)
+            data[512:1024] *= 6
+            rate = datamodels.ImageModel(data=data)
+            rate.meta.instrument.detector, rate.meta.exposure.readpatt = "NIS", "NISRAPID"
+            rate.save(str(tmp_path / f"{number}_rate.fits"))
+            readers.append(ImageReader(tmp_path / f"{number}_rate.fits"))
+        found = {one.kind.name: len(one) for one in search_darks(readers, DarkOptions())}
+        assert found["warm"] == 0
+
+
+class TestUnknown:
+    """Pixels that were not measured."""
+
+    def test_flats(self, detector, tmp_path):
+        """A pixel without a value in the flats is not dead; a flagged one is measured."""
+        readers = []
+        for number in range(3):
+            flat = detector.flat(number)
+            flat.data[..., 50, 60:70] = np.nan
+            flat.groupdq[..., 40, 40] |= 1
+            flat.save(str(tmp_path / f"{number}_jump.fits"))
+            readers.append(ImageReader(tmp_path / f"{number}_jump.fits"))
+        found = {
+            one.kind.name: one.mask((SIZE, SIZE)) for one in search_flats(readers, FlatOptions())
+        }
+        assert np.array_equal(found["dead"], detector.truth["dead"])
+
+    def test_one_of_three(self, detector, folder):
+        """A pixel is no telegraph one for a single integration."""
+        darks = [ImageReader(path) for path in sorted((folder / "darks").iterdir())[:3]]
+        found = {one.kind.name: one for one in search_darks(darks, DarkOptions())}
+        assert (found["telegraph"].seen >= 2).all()
+
+
 class TestAgainstReffiles:
     """The rules of jwst_reffiles, written out, on the same exposures."""
 
@@ -303,8 +360,38 @@ class TestCommand:
         )
         before = (out / REGIONS).read_bytes()
         assert main(["badpixels", "--darks", str(folder / "darks"), "-o", "out"]) == 1
-        assert "people have decided" in capsys.readouterr().err
+        assert "was changed since" in capsys.readouterr().err
         assert (out / REGIONS).read_bytes() == before
+
+    def test_again(self, folder, out):
+        """A file that nobody has changed is replaced."""
+        assert main(["badpixels", "--darks", str(folder / "darks"), "-o", "out"]) == 0
+        assert not read_regions(out / REGIONS).accepted
+
+    @pytest.mark.parametrize("what", ["missing.fits", "text.fits", "other.yaml", "exposure.yaml"])
+    def test_wrong_earlier(self, folder, tmp_path, monkeypatch, capsys, what):
+        """A file to compare with that is none is told before anything is searched or written."""
+        monkeypatch.chdir(tmp_path)
+        Path("text.fits").write_text("nothing")
+        pixel = BadPixels(x=1, y=2)
+        write_regions("other.yaml", RegionFile(pixels=[pixel], detector="NRCA1"))
+        write_regions("exposure.yaml", RegionFile(pixels=[pixel]))
+        arguments = ["badpixels", "--darks", str(folder / "darks"), "-o", "out"]
+        assert main([*arguments, "--earlier", what]) == 1
+        assert what in capsys.readouterr().err
+        assert not Path("out").exists()
+
+    def test_earlier_reference(self, folder, out, capsys):
+        """The file that is replaced, and a MASK reference without its reference pixels, compare."""
+        to = ["--to", "mask-reference"]
+        assert main(["convert", str(out / REGIONS), "mask.fits", *to]) == 0
+        arguments = ["--darks", str(folder / "darks"), "--flats", str(folder / "flats")]
+        for earlier in ("mask.fits", str(out / REGIONS)):
+            more = ["-o", "out", "--earlier", earlier]
+            assert main(["badpixels", *arguments, *more]) == 0
+            page = (out / "mirimage_fastr1_badpixels.html").read_text()
+            assert "0 new, 0 gone" in page
+            assert "0 in both" not in page
 
     def test_changes(self, folder, out, tmp_path):
         """The page tells what is new and gone since an earlier file."""
@@ -327,7 +414,10 @@ class TestCommand:
         [
             ({"few": True}, "expected 3 exposures or 10 integrations"),
             ({"subarrays": True}, "several subarrays"),
-            ({"no_detector": True}, "names no detector"),
+            ({"no_detector": True}, "its detector (DETECTOR) is none"),
+            ({"no_corner": True}, "does not say where it lies"),
+            ({"all_nan": True}, "no pixel has a rate in an integration"),
+            ({"two_groups": True}, "has 2 groups, expected 3"),
             ({"saturated": True}, "of the frame would be saturated"),
             ({"cal": True}, "found no dark"),
         ],
@@ -343,6 +433,12 @@ class TestCommand:
                     model.meta.subarray.name = "SUB64"
                 if "no_detector" in change:
                     model.meta.instrument.detector = None
+                if "no_corner" in change:
+                    model.meta.subarray.xstart = model.meta.subarray.ystart = None
+                if "all_nan" in change and number == 1:
+                    model.data[:] = np.nan
+                if "two_groups" in change:
+                    model.data, model.groupdq = model.data[:, :2], model.groupdq[:, :2]
                 if "saturated" in change:
                     model.groupdq = model.groupdq | np.uint8(2)
                 suffix = "cal" if "cal" in change else "jump"
@@ -484,6 +580,7 @@ class TestDetectorFile:
             ("detector: MIRIMAGE\nexposure: x", "exposure is given with detector"),
             ("readpatt: FASTR1", "readpatt is given without detector"),
             ("detector: MIRIMAGE\nngroups: [9, 2]", "expected [fewest, most]"),
+            ("detector: MIRIMGE", "detector is MIRIMGE, expected one of MIRIMAGE"),
         ],
     )
     def test_keys(self, tmp_path, keys, word):
@@ -492,6 +589,16 @@ class TestDetectorFile:
         path.write_text(f"{keys}\npixels:\n- {{x: 1, y: 2}}\n")
         with pytest.raises(ShowermaskError, match=word.replace("[", r"\[")):
             read_regions(path)
+
+    def test_outside(self, tmp_path):
+        """Pixels have to lie in the detector, and masks to be of the whole of it."""
+        write_mask(tmp_path / "small.fits", np.ones((64, 72), bool))
+        path = tmp_path / "a.yaml"
+        path.write_text("detector: MIRIMAGE\npixels:\n- {x: 5000, y: 2}\n- {mask: small.fits}\n")
+        with pytest.raises(ShowermaskError) as error:
+            read_regions(path)
+        assert "x is 5000, but the frame has columns 0 to 1031" in str(error.value)
+        assert "of shape (64, 72), but the frame has (1024, 1032)" in str(error.value)
 
     def test_times(self, tmp_path):
         """A pixel of a detector has no integration."""

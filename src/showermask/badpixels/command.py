@@ -59,7 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--do-not-use",
         metavar="KINDS",
-        type=lambda text: frozenset(filter(None, text.split(","))),
+        type=lambda text: frozenset(filter(None, map(str.strip, text.split(",")))),
         help="kinds that get DO_NOT_USE as well, separated by commas (default: all but warm and "
         "low_qe; none with an empty text)",
     )
@@ -99,9 +99,12 @@ def _flag_values(text: str) -> dict[str, tuple[str, ...]]:
     found = {}
     for part in filter(None, text.split(",")):
         kind, is_given, flags = part.partition("=")
-        if not is_given or not flags:
-            raise argparse.ArgumentTypeError(f"has {part!r}, expected KIND=FLAG[+FLAG]")
-        found[kind.strip()] = tuple(flag.strip().upper() for flag in flags.split("+"))
+        names = tuple(flag.strip().upper() for flag in flags.split("+"))
+        if not is_given or not all(names) or kind.strip() in found:
+            raise argparse.ArgumentTypeError(
+                f"has {part!r}, expected KIND=FLAG[+FLAG], each kind once"
+            )
+        found[kind.strip()] = names
     return found
 
 
@@ -109,13 +112,14 @@ def _day(text: str) -> str:
     from datetime import date
 
     try:
-        return date.fromisoformat(text[:10]).isoformat()
+        return date.fromisoformat(text).isoformat()
     except ValueError:
         raise argparse.ArgumentTypeError(f"is {text}, expected a day such as 2026-03-01") from None
 
 
 def run(options: argparse.Namespace) -> int:
     """Run the command."""
+    from showermask.badpixels.changes import read_earlier
     from showermask.badpixels.entries import FlagTable
     from showermask.badpixels.inputs import collect
     from showermask.badpixels.search import SearchTask
@@ -135,7 +139,7 @@ def run(options: argparse.Namespace) -> int:
         useafter=options.useafter,
         is_accepted=options.accept,
         parameters=asdict(dark_options) | asdict(flat_options),
-        earlier=options.earlier,
+        earlier=None if options.earlier is None else read_earlier(options.earlier, sets),
     )
     tasks = [
         SearchTask(exposures=one, dark_options=dark_options, flat_options=flat_options)

@@ -7,7 +7,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from showermask.defects.darks import MIN_GROUPS
 from showermask.exceptions import ExposureError, ShowermaskError
+from showermask.exposure.detectors import DETECTORS, frame_shape_of
 from showermask.exposure.names import PRODUCT_SUFFIXES, product_root, product_suffix
 from showermask.exposure.product import Exposure, describe_file
 from showermask.messages import counted
@@ -20,9 +22,11 @@ LEAST_EXPOSURES, LEAST_INTEGRATIONS = 3, 10
 #: JDox keeps masks of MIRI's FASTR1 for fewer groups and for as many or more.
 _DEEP = 50
 _MOST_GROUPS = 2147483647
+#: Fewer groups than this have no rate.
+_LEAST_GROUPS = 3
 #: Products from which each search can be made, the best first.
 _OF_DARKS = ("jump", "ramp", "uncal", "rateints", "rate")
-_OF_FLATS = ("rate", "rateints", "jump", "ramp", "uncal")
+_OF_FLATS = ("jump", "ramp", "rate", "rateints", "uncal")
 
 
 @dataclass(kw_only=True)
@@ -136,25 +140,41 @@ def _taken(
         for file in files:
             by_root[product_root(file)].append(file)
     found = []
-    for files in by_root.values():
-        best = min(
-            files,
-            key=lambda file: (
-                preference.index(product_suffix(file) or "")
-                if product_suffix(file) in preference
-                else len(preference)
-            ),
-        )
+    for root, files in by_root.items():
+        ranks = {file: _rank(file, preference) for file in files}
+        best, *others = (file for file in files if ranks[file] == min(ranks.values()))
+        if others:
+            names = ", ".join(str(file) for file in (best, *others))
+            problems.append(f"{root}: is there more than once ({names}); leave one")
+            continue
         try:
             taken = _Taken(best.absolute(), describe_file(best))
         except ShowermaskError as error:
             problems += error.problems
             continue
-        if taken.exposure.detector is None:
-            problems.append(f"{best}: names no detector (DETECTOR), expected that of the {noun}")
+        wrong = _unusable(taken.exposure, noun)
+        if wrong:
+            problems.append(f"{best}: {wrong}")
         else:
             found.append(taken)
     return found
+
+
+def _rank(file: Path, preference: Sequence[str]) -> int:
+    suffix = product_suffix(file) or ""
+    return preference.index(suffix) if suffix in preference else len(preference)
+
+
+def _unusable(exposure: Exposure, noun: str) -> str:
+    """Return why an exposure can't be searched; empty if it can be."""
+    if exposure.detector is None or exposure.detector.upper() not in DETECTORS:
+        found = exposure.detector or "none"
+        return f"its detector (DETECTOR) is {found}, expected one of {', '.join(DETECTORS)}"
+    if exposure.xstart is None and exposure.image_shape != frame_shape_of(exposure.detector):
+        return "does not say where it lies in the detector (SUBSTRT1, SUBSTRT2)"
+    if exposure.is_ramp and exposure.stack_shape[1] < _LEAST_GROUPS:
+        return f"has {exposure.stack_shape[1]} groups, expected {_LEAST_GROUPS} for a {noun}"
+    return ""
 
 
 def _grouped(
@@ -196,6 +216,12 @@ def _set_of_darks(
         one.notes.append(
             f"{one.name}: the darks are rates: rc, inverse_rc, telegraph and low_pedestal are not "
             f"looked for; {_make_ramps(group[0].path.name)}"
+        )
+    shortest = min(taken.exposure.stack_shape[1] for taken in group)
+    if ramps and shortest < MIN_GROUPS:
+        one.notes.append(
+            f"{one.name}: darks of {shortest} groups, fewer than {MIN_GROUPS}: rc, inverse_rc, "
+            "telegraph and low_pedestal are not looked for"
         )
     if any(taken.exposure.is_raw for taken in group):
         first = group[0].path.name

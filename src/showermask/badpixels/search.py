@@ -17,6 +17,8 @@ __all__ = ["MAX_FRACTION", "SearchResult", "SearchTask"]
 
 #: Largest part of a frame that may be found bad.
 MAX_FRACTION = 0.05
+#: Options of kinds that have no threshold that is one number.
+_OTHER_OPTIONS = {"saturated": "--saturated-fraction", "telegraph": "--telegraph-likelihood"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,10 +101,10 @@ def _too_many(
     for one in found:
         part = len(one) / (image_shape[0] * image_shape[1])
         if part > MAX_FRACTION:
-            option = (
-                "" if one.threshold is None else f" (--{one.threshold.option.replace('_', '-')})"
-            )
+            advice = f"raise {_OTHER_OPTIONS.get(one.kind.name, 'its threshold')}"
+            if one.threshold is not None:
+                advice = one.threshold.advice
             yield (
                 f"{name}: {part:.1%} of the frame would be {one.kind.name}, expected at most "
-                f"{MAX_FRACTION:.0%}; look at the exposures, or raise the threshold{option}"
+                f"{MAX_FRACTION:.0%}; look at the exposures, or {advice}"
             )

@@ -12,18 +12,17 @@ import numpy as np
 from astropy.table import Table
 
 from showermask import __version__
+from showermask.badpixels.changes import Earlier
 from showermask.badpixels.entries import FlagTable, made_regions
-from showermask.badpixels.page import write_page
+from showermask.badpixels.page import make_page
 from showermask.badpixels.search import SearchResult
-from showermask.defects.amplifiers import frame_shape_of
-from showermask.exceptions import OutputError, RegionFileError
+from showermask.exceptions import OutputError
+from showermask.exposure.detectors import frame_shape_of
 from showermask.exposure.product import describe_file
 from showermask.files import atomic_write, sha256_of
 from showermask.regionfile.content import RegionFile
-from showermask.regionfile.entry import Status
 from showermask.regionfile.lookup import DETECTOR_SUFFIX
 from showermask.regionfile.maskfile import write_mask
-from showermask.regionfile.reader import read_regions
 from showermask.regionfile.writer import write_regions
 
 __all__ = ["Outputs", "Written", "check_free", "region_path_of", "write_result"]
@@ -45,8 +44,8 @@ class Outputs:
         Whether the entries need no review.
     parameters : mapping
         The parameters of the search, for the record.
-    earlier : `~pathlib.Path` or None
-        A region file or MASK reference to compare with.
+    earlier : Earlier or None
+        The pixels of an earlier file to compare with.
     """
 
     folder: Path
@@ -54,7 +53,7 @@ class Outputs:
     useafter: str | None = None
     is_accepted: bool = False
     parameters: Mapping[str, Any]
-    earlier: Path | None = None
+    earlier: Earlier | None = None
 
 
 @dataclass(frozen=True)
@@ -72,23 +71,23 @@ def region_path_of(folder: Path, name: str) -> Path:
 
 
 def check_free(path: Path) -> None:
-    """Refuse to replace a region file on which people have decided."""
+    """Refuse to replace a region file that people have changed since a search has written it."""
     if not path.exists():
         return
     try:
-        entries = read_regions(path).entries
-    except RegionFileError as error:
-        raise OutputError(f"{path}: is there, and not valid; take another directory") from error
-    statuses = {entry.status for entry in entries}
-    if (
-        any(entry.source != "badpixels" for entry in entries)
-        or len(statuses) > 1
-        or (Status.REJECTED in statuses)
-    ):
+        written = Table.read(_table_of(path), format="ascii.ecsv").meta["region_file_sha256"]
+    except (OSError, KeyError, ValueError):
+        written = None
+    if written != sha256_of(path):
         raise OutputError(
-            f"{path}: people have decided on its entries; take another directory (-o), or "
-            "--overwrite to lose the decisions"
+            f"{path}: was changed since a search has written it, by a review perhaps; take another "
+            "directory (-o), or --overwrite to lose that"
         )
+
+
+def _table_of(region_path: Path) -> Path:
+    """Return the table of evidence of a region file."""
+    return region_path.with_name(f"{region_path.stem.removesuffix(DETECTOR_SUFFIX)}_pixels.ecsv")
 
 
 def write_result(result: SearchResult, outputs: Outputs) -> Written:
@@ -117,20 +116,27 @@ def write_result(result: SearchResult, outputs: Outputs) -> Written:
         is_accepted=outputs.is_accepted,
     )
     folder, name = outputs.folder, result.exposures.name
-    folder.mkdir(parents=True, exist_ok=True)
     path = region_path_of(folder, name)
+    # What takes long comes first: nothing is written when it is interrupted.
+    text = make_page(result, region_file, path.name, outputs.earlier)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{folder}: can't be made ({error.strerror})") from error
     for entry in region_file.pixels:
         if entry.mask is not None and entry.image is not None:
             write_mask(folder / entry.mask, entry.image.full_image())
-    _write_table(folder / f"{name}_pixels.ecsv", result, outputs.parameters)
     write_regions(path, region_file)
-    page = write_page(
-        folder / f"{name}_badpixels.html", result, read_regions(path), outputs.earlier
-    )
+    _write_table(_table_of(path), result, outputs.parameters, sha256_of(path))
+    page = folder / f"{name}_badpixels.html"
+    with atomic_write(page) as staged:
+        staged.write_text(text, encoding="utf-8")
     return Written(path, page, region_file)
 
 
-def _write_table(path: Path, result: SearchResult, parameters: Mapping[str, Any]) -> None:
+def _write_table(
+    path: Path, result: SearchResult, parameters: Mapping[str, Any], region_hash: str
+) -> None:
     """Write the evidence for each pixel, with the inputs and parameters of the search."""
     kinds = [one.kind.name for one in result.found]
     counts = [len(one) for one in result.found]
@@ -149,6 +155,7 @@ def _write_table(path: Path, result: SearchResult, parameters: Mapping[str, Any]
     )
     table.meta = {
         "software": f"showermask {__version__}",
+        "region_file_sha256": region_hash,
         "detector": result.exposures.detector,
         "readpatt": result.exposures.readpatt,
         "parameters": json.loads(json.dumps(dict(parameters), default=str)),

@@ -244,6 +244,11 @@ def _read_all(region_folder: Path, matches: Matches) -> dict[str, list[RegionFil
                 matches.candidates[path] = len(region_file.candidates)
             continue
         found[region_file.exposure or root].append(region_file)
+    if not found and matches.of_detectors and not matches.failed:
+        raise RegionFileError(
+            f"{region_folder}: found files of detectors only; expected a region file of each "
+            "exposure as well, <exposure>_showers.yaml (showers: [] will do)"
+        )
     if not found and not matches.failed:
         raise RegionFileError(
             f"{region_folder}: found no region file, expected <exposure>_showers.yaml, .yml "

@@ -14,8 +14,13 @@ from numpy.typing import NDArray
 from showermask import __version__
 from showermask.convert.format import Content, Converted, Format
 from showermask.convert.options import ConvertOptions
-from showermask.defects.amplifiers import frame_shape_of, instrument_of, reference_pixels_of
 from showermask.exceptions import ConvertError
+from showermask.exposure.detectors import (
+    axes_of,
+    frame_shape_of,
+    instrument_of,
+    reference_pixels_of,
+)
 from showermask.exposure.dq import pixel_flags
 from showermask.files import atomic_write, sha256_of
 from showermask.messages import counted
@@ -185,23 +190,10 @@ def _model(
     meta.subarray.xstart = meta.subarray.ystart = 1
     meta.subarray.ysize, meta.subarray.xsize = dq.shape
     # As all exposures of the detector have them, which dq_init compares.
-    meta.subarray.fastaxis, meta.subarray.slowaxis = _axes_of(detector)
+    meta.subarray.fastaxis, meta.subarray.slowaxis = axes_of(detector)
     for line in _history(region_file, texts.base):
         add_history(model, line)
     return model
-
-
-def _axes_of(detector: str) -> tuple[int, int]:
-    """Return FASTAXIS and SLOWAXIS of a detector (JDox, detector coordinates)."""
-    name = detector.upper()
-    if name.startswith("MIR"):
-        return 1, 2
-    if name.startswith("NRC"):
-        # A1, A3, A5, B2 and B4 are read from right to left; the others from top to bottom.
-        return (-1, 2) if name[3:] in ("A1", "A3", "ALONG", "B2", "B4") else (1, -2)
-    return {"NRS1": (2, 1), "NRS2": (-2, -1), "NIS": (-2, -1), "GUIDER1": (-2, -1)}.get(
-        name, (2, -1)
-    )
 
 
 def _history(region_file: RegionFile, base: Path | None) -> Iterator[str]:

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from showermask.defects.amplifiers import frame_shape_of
 from showermask.exceptions import ConvertError
+from showermask.exposure.detectors import frame_shape_of
 from showermask.exposure.product import Exposure
 from showermask.masking.footprint import find_footprints, masked_pixels
 from showermask.regionfile.content import RegionFile

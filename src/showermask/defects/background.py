@@ -73,7 +73,7 @@ def local_level(image: NDArray[np.float32]) -> NDArray[np.float32]:
 def sigma_of_amplifiers(
     image: NDArray[np.float32], amplifiers: NDArray[np.intp]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return level and scatter of the pixels of each column's amplifier.
+    """Return level and scatter of the pixels of each pixel's amplifier.
 
     Even and odd rows have a level of their own, as those of MIRI's detectors do.
 
@@ -82,22 +82,21 @@ def sigma_of_amplifiers(
     image : `numpy.ndarray`
         ``(ny, nx)``; NaN where unknown.
     amplifiers : `numpy.ndarray`
-        ``(nx,)``: the amplifier of each column.
+        ``(ny, nx)``: the amplifier of each pixel.
 
     Returns
     -------
-    level : `numpy.ndarray`
+    level, sigma : `numpy.ndarray`
         ``(ny, nx)`` float32.
-    sigma : `numpy.ndarray`
-        ``(nx,)`` float32.
     """
     level = np.zeros(image.shape, np.float32)
-    sigma = np.zeros(image.shape[1], np.float32)
+    sigma = np.zeros(image.shape, np.float32)
     for amplifier in np.unique(amplifiers):
-        columns = amplifiers == amplifier
+        here = amplifiers == amplifier
         for parity in (0, 1):
-            values = image[parity::2, columns]
+            of_rows = here[parity::2]
+            values = image[parity::2][of_rows]
             known = values[np.isfinite(values)]
-            level[parity::2, columns] = np.median(known) if known.size else 0.0
-        sigma[columns] = robust_sigma(image[:, columns] - level[:, columns])
+            level[parity::2][of_rows] = np.median(known) if known.size else 0.0
+        sigma[here] = robust_sigma((image - level)[here])
     return level, sigma

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from showermask.defects.amplifiers import amplifiers_of, reference_pixels
 from showermask.defects.background import sigma_of_amplifiers
 from showermask.defects.found import FoundPixels, Threshold
 from showermask.defects.kinds import KINDS
@@ -23,10 +22,15 @@ from showermask.defects.options import DarkOptions
 from showermask.defects.ramps import PixelStatistics, measure_integration, measure_rates
 from showermask.defects.tally import Tally, least_count
 from showermask.defects.telegraph import two_levels
+from showermask.exceptions import ExposureError
+from showermask.exposure.detectors import amplifiers_of, reference_pixels
 from showermask.exposure.dq import DO_NOT_USE, JUMP_DET, SATURATED
 from showermask.exposure.images import ImageReader
 
-__all__ = ["search_darks"]
+__all__ = ["MIN_GROUPS", "search_darks"]
+
+#: With fewer groups nothing is told of what happens in a ramp.
+MIN_GROUPS = 8
 
 #: Bytes of a strip and of its statistics.
 _STRIP_BYTES, _STATISTICS_BYTES = 12_000_000, 30_000_000
@@ -41,6 +45,10 @@ _SURER = 7.0
 #: The mean of the others is so much smaller than a standard deviation.
 _LEFT_OUT, _OF_NORMAL = 0.2, 1.79
 _NEARLY_NORMAL = 2 / 3
+#: A telegraph pixel is one in so many integrations, at least: in one it may be a hit.
+_LEAST_TELEGRAPH = 2
+#: An integration of which so large a part is saturated has no rates for that.
+_MOSTLY = 0.5
 #: Degree of the polynomial that stands for a slow curve.
 _BENDS = 3
 #: With fewer integrations there is no telling whether rates scatter.
@@ -125,6 +133,8 @@ class _DarkSearch:
         self.amplifiers = amplifiers_of(self.exposure)
         self.is_reference = reference_pixels(self.exposure)
         self.has_groups = self.exposure.is_ramp
+        #: Whether ramps are long enough to tell what happens in them.
+        self.has_courses = self.has_groups and min(r.stack_shape[1] for r in readers) >= MIN_GROUPS
         self.nints = sum(reader.stack_shape[0] for reader in readers)
         one = self.shape
         self.rate = Tally(one, self.amplifiers, options.hot_fraction)
@@ -137,8 +147,10 @@ class _DarkSearch:
         self.rate_step = np.zeros(one, np.float32)
         self.saturated, self.telegraph = np.zeros(one, np.int32), np.zeros(one, np.int32)
         self.likelihood, self.step = np.zeros(one, np.float32), np.zeros(one, np.float32)
-        #: Noise of each column from which on a pixel may be a telegraph one.
-        self.suspicious: NDArray[np.float32] = np.full(one[1], np.inf, np.float32)
+        #: Noise from which on a pixel may be a telegraph one.
+        self.suspicious: NDArray[np.float32] = np.full(one, np.inf, np.float32)
+        #: Integrations in which any pixel has a rate.
+        self.is_seen = np.zeros(self.nints, bool)
 
     def run(self, on_rows: Callable[[float], None], threads: int) -> list[FoundPixels]:
         strips = list(self._strips())
@@ -148,7 +160,21 @@ class _DarkSearch:
             self.suspicious = self._suspicious_noise()
             for number, _ in enumerate(pool.map(self._do, strips), 1):
                 on_rows(number / len(strips))
+        self._check_seen()
         return list(self._judge())
+
+    def _check_seen(self) -> None:
+        """Refuse exposures in which no pixel has a rate."""
+        first = 0
+        unseen = []
+        for reader in self.readers:
+            nints = reader.stack_shape[0]
+            if not self.is_seen[first : first + nints].all():
+                unseen.append(reader.path.name)
+            first += nints
+        ExposureError.check_none(
+            [f"{name}: no pixel has a rate in an integration; leave it out" for name in unseen]
+        )
 
     def _do(self, rows: slice) -> None:
         self._take(rows, self._read(rows))
@@ -161,21 +187,21 @@ class _DarkSearch:
         yield from (slice(start, min(ny, start + rows)) for start in range(0, ny, rows))
 
     def _suspicious_noise(self) -> NDArray[np.float32]:
-        """Return the noise of each column from which on a pixel may be a telegraph one."""
-        if not self.has_groups:
+        """Return the noise of each pixel from which on it may be a telegraph one."""
+        if not self.has_courses:
             return self.suspicious
         ny = self.shape[0]
-        height = max(1, min(8, ny))
-        starts = np.unique(np.linspace(0, ny - height, 6).astype(int))
-        sample = []
+        height = max(2, min(8, ny))
+        starts = np.unique(np.linspace(0, max(0, ny - height), 8).astype(int))
+        sampled = np.full(self.shape, np.nan, np.float32)
         for start in starts:
-            rows = slice(int(start), int(start) + height)
+            rows = slice(int(start), min(ny, int(start) + height))
             noise = self._measured(*self._images(self.readers[0], 0, rows)).noise
             assert noise is not None  # noqa: S101  # of a ramp
-            noise[self.is_reference[rows]] = np.nan
-            sample.append(noise)
-        level, sigma = sigma_of_amplifiers(np.concatenate(sample), self.amplifiers)
-        return np.median(level, axis=0) + _SUSPICIOUS_SIGMA * sigma
+            sampled[rows] = noise
+        sampled[self.is_reference] = np.nan
+        level, sigma = sigma_of_amplifiers(sampled, self.amplifiers)
+        return level + _SUSPICIOUS_SIGMA * sigma
 
     def _measured(self, data: NDArray[np.float32], flags: NDArray[np.uint8]) -> PixelStatistics:
         return measure_integration(
@@ -204,10 +230,13 @@ class _DarkSearch:
                 data, flags = self._images(reader, integration, rows)
                 if self.has_groups:
                     found = self._measured(data, flags)
-                    self._test_telegraph(strip, data, flags, found)
+                    if self.has_courses:
+                        self._test_telegraph(strip, data, flags, found, self.suspicious[rows])
                 else:
                     found = measure_rates(data[0], flags[0])
                 strip.take(number, found)
+                is_full = float(found.is_saturated.mean()) > _MOSTLY
+                self.is_seen[number] |= is_full or bool(np.isfinite(found.rate).any())
                 number += 1
         is_blind = self.is_reference[rows]
         for values in (strip.rate, strip.noise, strip.first, strip.curvature, strip.halves):
@@ -222,10 +251,11 @@ class _DarkSearch:
         data: NDArray[np.float32],
         flags: NDArray[np.uint8],
         found: PixelStatistics,
+        suspicious: NDArray[np.float32],
     ) -> None:
         """Test the pixels of an integration that are noisy or have jumps for two levels."""
         assert found.noise is not None and found.jumps is not None  # noqa: PT018, S101  # of a ramp
-        is_suspicious = (found.noise > self.suspicious) | (found.jumps >= _SUSPICIOUS_JUMPS)
+        is_suspicious = (found.noise > suspicious) | (found.jumps >= _SUSPICIOUS_JUMPS)
         where = np.nonzero(is_suspicious)
         if not len(where[0]):
             return
@@ -246,15 +276,15 @@ class _DarkSearch:
     def _take(self, rows: slice, strip: _Strip) -> None:
         # What drifts from one integration to the next is the same for an amplifier.
         for values in (strip.rate, strip.halves):
-            _level(values, self.amplifiers)
+            _level(values, self.amplifiers[rows])
         self.rate.add(rows, strip.rate)
         deviations = np.abs(strip.rate - self.rate.middle[rows])
         self.scatter[rows] = _trimmed(deviations)
         self.saturated[rows], self.telegraph[rows] = strip.saturated, strip.telegraph
         self.likelihood[rows], self.step[rows] = strip.likelihood, strip.step
-        if not self.has_groups:
+        if not self.has_courses:
             return
-        _level(strip.curvature, self.amplifiers)
+        _level(strip.curvature, self.amplifiers[rows])
         self.rising.add(rows, strip.curvature)
         self.falling.add(rows, strip.curvature)
         self.low.add(rows, strip.first)
@@ -264,7 +294,7 @@ class _DarkSearch:
     def _test_rates(self, rows: slice, strip: _Strip) -> None:
         """Test pixels whose rate scatters for two rates."""
         scatter = self.scatter[rows]
-        level, sigma = sigma_of_amplifiers(scatter, self.amplifiers)
+        level, sigma = sigma_of_amplifiers(scatter, self.amplifiers[rows])
         suspicious = np.nan_to_num(scatter, nan=0.0) > level + _SUSPICIOUS_SIGMA * sigma
         suspicious &= np.isfinite(strip.halves).all(axis=0)
         y, x = np.nonzero(suspicious)
@@ -290,7 +320,7 @@ class _DarkSearch:
         yield hot
         is_hot = hot.mask(self.shape) | is_known
         is_drifting = is_known.copy()
-        if self.has_groups:
+        if self.has_courses:
             noisier = self._noisier()
             for name, tally in (("rc", self.rising), ("inverse_rc", self.falling)):
                 drifting = tally.found(
@@ -343,7 +373,8 @@ class _DarkSearch:
 
     def _telegraph(self, but: NDArray[np.bool_]) -> FoundPixels:
         options = self.options
-        is_often = self.telegraph >= least_count(options.telegraph_fraction, self.nints)
+        least = least_count(options.telegraph_fraction, self.nints)
+        is_often = self.telegraph >= max(_LEAST_TELEGRAPH, least)
         # Two rates are told by all integrations together.
         has_two_rates = self.two_rates > options.telegraph_likelihood + _SURER
         mean = self.likelihood / np.maximum(self.telegraph, 1)
@@ -396,12 +427,13 @@ class _DarkSearch:
 def _level(values: NDArray[np.float32], amplifiers: NDArray[np.intp]) -> None:
     """Take the level of each amplifier away from each image, in place."""
     for amplifier in np.unique(amplifiers):
-        columns = amplifiers == amplifier
-        part = values[:, :, columns].reshape(len(values), -1)
+        here = amplifiers == amplifier
+        part = values[:, here]
         known = np.isfinite(part).any(axis=1)
         level = np.zeros(len(values), np.float32)
-        level[known] = np.nanmedian(part[known][:, ::3], axis=1) if known.any() else 0.0
-        values[:, :, columns] -= np.nan_to_num(level)[:, np.newaxis, np.newaxis]
+        if known.any():
+            level[known] = np.nanmedian(part[known][:, ::3], axis=1)
+        values[:, here] = part - np.nan_to_num(level)[:, np.newaxis]
 
 
 def _medians(values: NDArray[np.float32]) -> NDArray[np.float32]:

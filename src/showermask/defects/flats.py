@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import median_filter, uniform_filter
 
-from showermask.defects.amplifiers import reference_pixels
 from showermask.defects.background import robust_sigma
 from showermask.defects.found import FoundPixels, Threshold
 from showermask.defects.kinds import KINDS
 from showermask.defects.options import DeadSearch, FlatOptions, Normalisation, Smoothing
 from showermask.defects.ramps import measure_integration, measure_rates
+from showermask.exposure.detectors import reference_pixels
 from showermask.exposure.dq import DO_NOT_USE, SATURATED
 from showermask.exposure.images import ImageReader
 
@@ -182,11 +182,12 @@ def _judge(
     known = np.isfinite(flat)
     sigma = robust_sigma(flat[known]) or 1e-6
     value = np.nan_to_num(flat)
-    dead_limit = options.dead_rate
+    dead_limit, dead_option = options.dead_rate, "dead_rate"
     if options.dead_search is DeadSearch.SIGMA_RATE:
         # A pixel of low quantum efficiency is not dead, however even the flat is.
+        dead_option = "dead_sigma"
         dead_limit = min(options.low_qe_rate, 1 - options.dead_sigma * sigma)
-    is_dead = (value < dead_limit) & ~is_saturated & ~is_blind
+    is_dead = known & (value < dead_limit) & ~is_saturated & ~is_blind
     is_low = known & (value < options.low_qe_rate) & ~is_dead & ~is_saturated
     is_bright = known & (value > options.adjacent_rate)
     has_bright_neighbours = np.ones_like(is_bright)
@@ -202,7 +203,7 @@ def _judge(
     sample = sample[:: max(1, sample.size // _SAMPLE)]
     below = (1 - value) / np.float32(sigma)
     for name, mask, limit, option, is_under in (
-        ("dead", is_dead & ~is_open, dead_limit, str(options.dead_search), True),
+        ("dead", is_dead & ~is_open, dead_limit, dead_option, True),
         ("low_qe", is_low & ~is_open, options.low_qe_rate, "low_qe_rate", True),
         ("open", is_open, options.low_qe_rate, "low_qe_rate", True),
         ("adj_open", is_adjacent, options.adjacent_rate, "adjacent_rate", False),
@@ -223,6 +224,7 @@ def _judge(
                 value=float(limit),
                 option=option,
                 values=sample,
+                is_strict_when_low=is_under and option != "dead_sigma",
             ),
         )
 

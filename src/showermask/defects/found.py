@@ -28,6 +28,8 @@ class Threshold:
         The option that sets it.
     values : `numpy.ndarray`
         ``(n,)``: a sample of the statistic over the detector, for a histogram.
+    is_strict_when_low : bool, optional
+        Whether fewer pixels are found with a lower limit.
     """
 
     statistic: str
@@ -35,6 +37,14 @@ class Threshold:
     value: float
     option: str
     values: NDArray[np.float32]
+    is_strict_when_low: bool = False
+
+    @property
+    def advice(self) -> str:
+        """The way to find fewer pixels."""
+        verb = "lower" if self.is_strict_when_low else "raise"
+        options = (f"--{name.replace('_', '-')}" for name in self.option.split(", "))
+        return f"{verb} {' or '.join(options)}"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -67,7 +67,9 @@ def measure_rates(rate: NDArray[np.float32], dq: NDArray[np.unsignedinteger]) ->
         The rate alone, NaN where flagged.
     """
     is_saturated = (dq & SATURATED) > 0
-    known = ((dq & DO_NOT_USE) == 0) & ~is_saturated
+    # Where no rate could be fitted there is 0 or NaN; another value was measured, whatever is
+    # flagged.
+    known = np.isfinite(rate) & ~is_saturated & ((rate != 0) | ((dq & DO_NOT_USE) == 0))
     return PixelStatistics(
         rate=np.where(known, rate, np.float32(np.nan)),
         noise=None,
@@ -110,8 +112,10 @@ def measure_integration(
     n = len(data)
     early = max(1, round(early_fraction * (n - 1)))
     half = max(1, (n - 1) // 2)
-    any_flag = np.bitwise_or.reduce(flags, axis=0)
     every_flag = np.bitwise_and.reduce(flags, axis=0)
+    # A pixel that an older mask flags in all groups is measured as the others are.
+    flags = flags & ~(every_flag & np.uint8(DO_NOT_USE))
+    any_flag = np.bitwise_or.reduce(flags, axis=0)
     differences = np.diff(data, axis=0)
     power = np.einsum("kij,kij->ij", differences, differences)
     total = data[-1] - data[0]

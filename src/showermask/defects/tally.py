@@ -31,7 +31,7 @@ class Tally:
     image_shape : tuple of int
         Rows and columns.
     amplifiers : `numpy.ndarray`
-        ``(nx,)``: amplifier of each column.
+        ``(ny, nx)``: amplifier of each pixel.
     fraction : float
         Part of the integrations in which a pixel has to stand out.
     sign : int, optional
@@ -67,7 +67,7 @@ class Tally:
         self.image[rows] = _picked(ordered, count, np.ceil(self.fraction * count).astype(int))
         self.middle[rows] = _picked(ordered, count, (count + 1) // 2)
         strip = self.image[rows]
-        level, sigma = sigma_of_amplifiers(strip, self.amplifiers)
+        level, sigma = sigma_of_amplifiers(strip, self.amplifiers[rows])
         y, x = np.nonzero(np.nan_to_num(strip - level, nan=-np.inf) > _KEPT * sigma)
         self._pixels.append((y + rows.start) * strip.shape[1] + x)
         self._values.append(signed[:, y, x].T.copy())

@@ -16,7 +16,9 @@ from showermask.regionfile.reader import read_regions
 __all__ = ["find_detector_file", "find_region_file"]
 
 
-def find_region_file(step: Any, exposure: Exposure, done: str) -> Path | None:
+def find_region_file(
+    step: Any, exposure: Exposure, done: str, *, is_needed: bool = True
+) -> Path | None:
     """Return the region file of an exposure, None where there is none, which is logged.
 
     Parameters
@@ -27,6 +29,8 @@ def find_region_file(step: Any, exposure: Exposure, done: str) -> Path | None:
         The exposure.
     done : str
         What is not done to it without a region file: ``masked`` …
+    is_needed : bool, optional
+        Whether nothing is done without it.
 
     Returns
     -------
@@ -42,13 +46,13 @@ def find_region_file(step: Any, exposure: Exposure, done: str) -> Path | None:
         return found[0]
     # On its own the step was run for a mask; in a pipeline most exposures have no shower.
     log.log(
-        logging.WARNING if step.parent is None else logging.INFO,
-        "%s: no region file %s%s.yaml, .yml or .asdf in %s; nothing %s",
+        logging.WARNING if step.parent is None and is_needed else logging.INFO,
+        "%s: no region file %s%s.yaml, .yml or .asdf in %s%s",
         exposure.name,
         exposure.name,
         REGION_SUFFIX,
         " or ".join(str(folder.absolute()) for folder in lookup.searched(beside)),
-        done,
+        f"; nothing {done}" if is_needed else "",
     )
     return None
 

@@ -120,8 +120,8 @@ class ManualShowerMaskStep(AtomicSave):
         exposure.check_not_raw()
         self.mask = None
         self.was_up_to_date = False
-        path = find_region_file(self, exposure, "masked")
         detector_file = find_detector_file(self, exposure)
+        path = find_region_file(self, exposure, "masked", is_needed=detector_file is None)
         if path is None and detector_file is None:
             self.provenance = Provenance.of_model(model) or Provenance(status="SKIPPED")
             self.provenance.stamp(model)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from showermask.exceptions import RegionFileError
+from showermask.exposure.detectors import DETECTORS, frame_shape_of
 from showermask.exposure.product import Exposure
 from showermask.messages import counted, joined
 from showermask.regionfile.badpixels import BadPixels
@@ -303,9 +304,20 @@ class RegionFile:
             fewest, most = self.ngroups
             if not fewest <= exposure.ngroups <= most:
                 yield f"is for {fewest} to {most} groups, but the data have {exposure.ngroups}"
+        whole = self.frame_shape
+        if whole is not None and exposure.xstart is None and exposure.image_shape != whole:
+            yield (
+                f"is of the whole {self.detector}, but the data do not say where they lie in it "
+                "(SUBSTRT1, SUBSTRT2)"
+            )
         day = exposure.date
         if self.useafter is not None and day is not None and day < self.useafter[:10]:
             yield f"is for exposures from {self.useafter} on; the data are of {exposure.date}"
+
+    @property
+    def frame_shape(self) -> tuple[int, int] | None:
+        """Rows and columns of the whole detector, where the file is of one."""
+        return None if self.detector is None else frame_shape_of(self.detector)
 
     def cut_to(self, exposure: Exposure) -> RegionFile:
         """Return the file of a detector with the places that an exposure of it has.
@@ -424,6 +436,8 @@ def detector_problems(tree: Mapping[str, Any]) -> Iterator[str]:
     of_exposure = [key for key in ("exposure", "shape", "subarray") if key in tree]
     others = [name for name in SECTIONS if name != BadPixels.SECTION and tree.get(name)]
     if "detector" in tree:
+        if str(tree["detector"]).upper() not in DETECTORS:
+            yield f"detector is {tree['detector']!s:.40}, expected one of {', '.join(DETECTORS)}"
         for key in (*of_exposure, *others):
             yield f"{key} is given with detector, expected a file for one exposure, or pixels only"
         timed = [
@@ -440,7 +454,7 @@ def detector_problems(tree: Mapping[str, Any]) -> Iterator[str]:
     ngroups = tree.get("ngroups")
     pair = ngroups if isinstance(ngroups, list) else []
     if [type(n) for n in pair] == [int, int] and pair[0] > pair[1]:
-        yield f"ngroups is {ngroups}, expected [fewest, most]"
+        yield f"ngroups is {ngroups}, expected [fewest, most], the smaller number first"
 
 
 def combined_fingerprint(own: RegionFile, of_detector: RegionFile | None) -> str | None:

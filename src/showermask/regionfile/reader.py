@@ -16,6 +16,7 @@ from stat import S_ISREG
 from typing import Any
 
 from showermask.exceptions import EntryError, RegionFileError
+from showermask.exposure.detectors import DETECTORS, frame_shape_of
 from showermask.exposure.product import Exposure
 from showermask.regionfile import strictyaml
 from showermask.regionfile.badpixels import BadPixels
@@ -217,11 +218,14 @@ def _regions_of(
     invalid = _heads(findings.wrong, 1)
     header = {key: listed[key] for key in HEADER_KEYS if key in listed and (key,) not in invalid}
     findings.note(*detector_problems(listed))
-    shape = header.get("shape")
+    shape, said_by = header.get("shape"), "shape"
+    detector = str(header.get("detector", ""))
+    if detector.upper() in DETECTORS:
+        shape, said_by = (None, None, *frame_shape_of(detector)), "the whole detector"
     for valid in _valid_values(listed, findings.wrong):
         before = len(findings.problems)
         values = _with_mask(valid, folder, findings, anywhere=masks_anywhere)
-        _check_relations(values, shape, findings)
+        _check_relations(values, shape, said_by, findings)
         is_complete = valid.is_complete and len(findings.problems) == before
         findings.values.append(replace(values, is_complete=is_complete))
         if not findings.problems:
@@ -265,7 +269,7 @@ def _with_mask(
     return replace(values, values={**values.values, "image": image})
 
 
-def _check_relations(values: Values, shape: Any, findings: _Findings) -> None:
+def _check_relations(values: Values, shape: Any, said_by: str, findings: _Findings) -> None:
     """Note what is wrong between the values of an entry, and with the shape that the file gives."""
     relations = values.kind.relations(values.values)
     findings.note(*(f"{values.key}.{name} {text}" for name, text in relations))
@@ -274,4 +278,4 @@ def _check_relations(values: Values, shape: Any, findings: _Findings) -> None:
         outside = values.kind.out_of_range(
             values.values, nints=nints, ngroups=ngroups, image_shape=(ny, nx)
         )
-        findings.note(*(f"{values.key}.{name} {text} (from shape)" for name, text in outside))
+        findings.note(*(f"{values.key}.{name} {text} (from {said_by})" for name, text in outside))

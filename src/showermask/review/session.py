@@ -12,8 +12,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from showermask.defects.amplifiers import frame_shape_of
 from showermask.exceptions import LockedError, OutputError, RegionFileError, ShowermaskError
+from showermask.exposure.detectors import frame_shape_of
 from showermask.exposure.product import Exposure
 from showermask.files import FileLock, atomic_write, sha256_of
 from showermask.masking.refusals import check_entry
