@@ -239,6 +239,7 @@ class TestAmplifiers:
         assert list(along[::512]) == [0, 1, 2, 3]
         assert len(np.unique(np.take(amplifiers, 100, axis=axis))) == 1
 
+    @pytest.mark.slow
     def test_noisy_stripe(self, tmp_path):
         """A stripe of rows that is noisier has no bad pixels for that."""
         rng = np.random.default_rng(3)
@@ -381,6 +382,7 @@ class TestCommand:
         assert what in capsys.readouterr().err
         assert not Path("out").exists()
 
+    @pytest.mark.slow
     def test_earlier_reference(self, folder, out, capsys):
         """The file that is replaced, and a MASK reference without its reference pixels, compare."""
         to = ["--to", "mask-reference"]
@@ -447,6 +449,7 @@ class TestCommand:
         assert word in capsys.readouterr().err
         assert not Path("out").exists()
 
+    @pytest.mark.slow
     def test_kept_apart(self, folder, tmp_path, monkeypatch):
         """Darks of two read-out patterns are two searches."""
         monkeypatch.chdir(tmp_path)
@@ -607,6 +610,7 @@ class TestDetectorFile:
         with pytest.raises(ShowermaskError, match="which a detector has not"):
             read_regions(path)
 
+    @pytest.mark.slow
     def test_batch(self, ramp, tmp_path, monkeypatch):
         """A batch masks both, and does an exposure again when either file changes."""
         monkeypatch.chdir(tmp_path)

@@ -102,6 +102,7 @@ def test_steps_override(uncal):
     assert masked  # JUMP_DET of the mask, to which the entry was left
 
 
+@pytest.mark.slow
 def test_hook(uncal):
     """As a hook of the stock pipeline: no light in the rate, and photons' noise in its variance."""
     hook = {"jump": {"post_hooks": [SubtractShowersStep]}}
