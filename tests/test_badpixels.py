@@ -128,6 +128,13 @@ class TestSearch:
         assert "10 of 10 integrations, " in hot.evidence(0)
         assert (np.diff(hot.score) <= 0).all()
 
+    def test_evidence_of_flats(self, detector, found):
+        """A weak pixel is seen in all flats, however uneven these are."""
+        for kind in ("dead", "low_qe", "open", "adj_open"):
+            assert (found[kind].seen == 3).mean() > 0.95
+            assert found[kind].looks == 3
+        assert "dead in 3 of 3 exposures" in found["dead"].evidence(0)
+
     def test_threads(self, folder):
         """The number of threads changes nothing."""
         darks = [ImageReader(path) for path in sorted((folder / "darks").iterdir())[:3]]

@@ -61,6 +61,9 @@ def search_flats(
         on_rows((number + 1) / len(readers))
     mean = _clipped_mean(images, options.mean_sigma)
     flat = normalised(mean, options)
+    # Each exposure in units of its surroundings as well, which tells in how many a pixel is seen.
+    around = np.divide(mean, flat, out=np.ones_like(mean), where=np.nan_to_num(flat) != 0)
+    images /= around
     # A pixel that is full before it has a rate has none, and is not dead.
     is_saturated = is_full.mean(axis=0) >= 0.5
     return list(_judge(flat, images, is_saturated & ~is_blind, is_blind, options))
