@@ -1,7 +1,8 @@
 """A small CRDS cache of synthetic MIRI reference files, so that the stock pipeline runs offline.
 
-The cache holds what ``calwebb_detector1`` asks for on a MIRI exposure: real (if featureless) files
-for the types that the MIRI branch applies and ``N/A`` for the rest. It is for demonstrations and
+The cache holds what ``calwebb_detector1`` asks for on a MIRI exposure, and if wanted
+``calwebb_image2`` and ``calwebb_image3``: real (if featureless) files for the types that the MIRI
+branch applies and ``N/A`` for the rest. It is for demonstrations and
 tests; the numbers are round and close to MIRI's (JDox, "MIRI Detector Performance").
 """
 
@@ -16,6 +17,8 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+from showermask.synthetic.sky_references import sky_reference_models
+
 __all__ = ["Detector", "build_cache", "cache_environment", "use_cache"]
 
 _CONTEXT = "jwst_0001.pmap"
@@ -28,6 +31,9 @@ _SKIPPED_TYPES = tuple(  # a paragraph is easier to read than thirty lines
     wavelengthrange
     """.split()  # noqa: SIM905
 )
+
+
+_ASDF_TYPES = frozenset(("distortion", "filteroffset"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,8 +60,8 @@ class Detector:
     has_reference_columns: bool = False
 
 
-def build_cache(directory: Path, detector: Detector) -> Path:
-    """Write a CRDS cache for one subarray."""
+def build_cache(directory: Path, detector: Detector, *, has_sky: bool = False) -> Path:
+    """Write a CRDS cache for one subarray; with what stages 2 and 3 ask for if it has a sky."""
     config = directory / "config" / "jwst"
     mappings = directory / "mappings" / "jwst"
     references = directory / "references" / "jwst" / "miri"
@@ -63,8 +69,9 @@ def build_cache(directory: Path, detector: Detector) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
 
     files = {}
-    for reftype, model in _reference_models(detector):
-        files[reftype] = f"jwst_miri_{reftype}_0001.fits"
+    for reftype, model in _all_models(detector, has_sky=has_sky):
+        extension = "asdf" if reftype in _ASDF_TYPES else "fits"
+        files[reftype] = f"jwst_miri_{reftype}_0001.{extension}"
         model.save(str(references / files[reftype]))
         model.close()
 
@@ -172,6 +179,16 @@ def _server_config(mappings: list[str]) -> dict[str, Any]:
         "server_version": "13.0.0",
         "status": "cache",
     }
+
+
+def _all_models(detector: Detector, *, has_sky: bool) -> Iterator[tuple[str, Any]]:
+    yield from _reference_models(detector)
+    if not has_sky:
+        return
+    for reftype, model in sky_reference_models((detector.ny, detector.nx), detector.subarray):
+        model.meta.reftype = reftype.upper()
+        # Those of the sky are for all subarrays.
+        yield reftype, _described(model, detector, has_subarray=reftype == "flat")
 
 
 def _reference_models(detector: Detector) -> Iterator[tuple[str, Any]]:
