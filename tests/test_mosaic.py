@@ -8,6 +8,7 @@ from scipy.ndimage import gaussian_filter
 from stdatamodels.jwst import datamodels
 
 from showermask import ManualShowerMaskStep, RegionFile, Shower, write_regions
+from showermask.cli import main
 from showermask.synthetic.crds_cache import Detector, build_cache, use_cache
 from showermask.synthetic.ramps import RampBuilder
 from showermask.synthetic.sky_references import PHOTMJSR, PIXEL_SCALE, point
@@ -59,6 +60,72 @@ def mosaic(names):
     skipped = {name: {"skip": True} for name in steps}
     Image3Pipeline.call("field_asn.json", save_results=True, steps=skipped)
     return datamodels.open("field_i2d.fits")
+
+
+@pytest.fixture
+def field(tmp_path, monkeypatch):
+    """Return the name of a rate with a shower and a region file, with a cache for stage 2."""
+    monkeypatch.chdir(tmp_path)
+    cache = build_cache(
+        tmp_path / "crds", Detector(ny=SHAPE[0], nx=SHAPE[1], subarray="FULL"), has_sky=True
+    )
+    root = "jw01234001001_02101_00001_mirimage"
+    rate(0, has_shower=True).save(f"{root}_rate.fits")
+    Path("regions").mkdir()
+    write_regions(f"regions/{root}_showers.yaml", RegionFile(showers=[SHOWER]))
+    with use_cache(cache):
+        yield root
+
+
+@pytest.mark.slow
+class TestBatch:
+    """``batch --to cal``."""
+
+    def test_as_by_hand(self, field):
+        """The masked rate is calibrated as by hand; a second run does nothing."""
+        from jwst.pipeline import Image2Pipeline
+
+        arguments = ["batch", "regions", f"{field}_rate.fits", "-o", "out", "--to", "cal", "-j1"]
+        assert main([*arguments, "--steps.resample.skip=true"]) == 0
+        assert sorted(path.name for path in Path("out").glob("*.fits")) == [
+            f"{field}_cal.fits",
+            f"{field}_rate.fits",
+        ]
+        (by_hand,) = Image2Pipeline.call(
+            f"out/{field}_rate.fits", steps={"resample": {"skip": True}}
+        )
+        with datamodels.open(f"out/{field}_cal.fits") as made:
+            assert np.array_equal(made.data, by_hand.data, equal_nan=True)
+            assert np.array_equal(made.dq, by_hand.dq)
+            assert made.meta.bunit_data == "MJy/sr"
+            assert made.dq[30, 62] & 5 == 5
+        before = Path(f"out/{field}_cal.fits").stat().st_mtime_ns
+        assert main([*arguments, "--steps.resample.skip=true"]) == 0
+        assert Path(f"out/{field}_cal.fits").stat().st_mtime_ns == before
+
+    @pytest.mark.parametrize(
+        ("more", "word"),
+        [
+            (["--steps.flat_field.nothing=1"], "nothing"),
+            (["--steps.photom.output_dir=x"], "not in a batch"),
+        ],
+    )
+    def test_parameters(self, field, capsys, more, word):
+        """Parameters that no step has, or that the batch decides on, are refused before."""
+        arguments = ["batch", "regions", f"{field}_rate.fits", "-o", "out", "--to", "cal", "-j1"]
+        assert main([*arguments, *more]) == 1
+        assert word in capsys.readouterr().err
+        assert not list(Path().glob("out/*.fits"))
+
+    def test_spectra(self, field, capsys):
+        """What is no image is told to need another pipeline, and leaves nothing."""
+        with datamodels.open(f"{field}_rate.fits") as model:
+            model.meta.exposure.type = "MIR_LRS-FIXEDSLIT"
+            model.save(f"{field}_rate.fits")
+        arguments = ["batch", "regions", f"{field}_rate.fits", "-o", "out", "--to", "cal", "-j1"]
+        assert main(arguments) == 1
+        assert "calwebb_image2, for MIR_IMAGE" in "".join(capsys.readouterr())
+        assert not list(Path("out").glob("*.fits"))
 
 
 @pytest.mark.slow

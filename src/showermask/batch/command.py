@@ -48,9 +48,10 @@ def _add_choices(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--to",
-        choices=("masked", "rate"),
+        choices=("masked", "rate", "cal"),
         default="masked",
-        help="the same product, masked, or rate and rateints (default: %(default)s)",
+        help="the same product, masked; or rate and rateints; or these and what calwebb_image2 "
+        "makes of the rate (default: %(default)s)",
     )
     parser.add_argument(
         "--parameters", metavar="FILE", type=Path, help="parameter file of stpipe (.asdf)"

@@ -45,6 +45,9 @@ _PEAK_MEMORY = {
     ("rate", "rate"): 2.5,
 }
 
+#: Bytes that stage 2 takes for an image of 1024 x 1032 pixels, jwst itself not counted.
+_PEAK_OF_IMAGE2 = 3e8
+
 _PACKAGES = ("showermask", "jwst", "stcal", "stdatamodels", "stpipe", "numpy")
 _LOGGERS = ("jwst", "stcal", "stdatamodels", "stpipe", "py.warnings")
 
@@ -60,7 +63,7 @@ class Job:
     record: Record
     #: Which of `~showermask.exposure.names.PRODUCT_SUFFIXES` the input is.
     suffix: str
-    #: ``masked`` or ``rate``.
+    #: ``masked``, ``rate`` or ``cal``.
     target: str
     #: Parameters of the steps.
     step_parameters: StepParameters
@@ -80,7 +83,10 @@ class Job:
     @property
     def peak_memory(self) -> float:
         """Bytes that it takes at its peak."""
-        return self.record.input_size * _PEAK_MEMORY[self.target, self.suffix]
+        # Images are small beside ramps: stage 2 takes no more than stage 1, but of a rate.
+        target = "rate" if self.target == "cal" else self.target
+        least = _PEAK_OF_IMAGE2 if self.target == "cal" else 0.0
+        return self.record.input_size * _PEAK_MEMORY[target, self.suffix] + least
 
     def run(self) -> Record:
         """Process the exposure."""

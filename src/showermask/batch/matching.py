@@ -40,6 +40,7 @@ __all__ = ["PREFERENCE", "Match", "Matches", "match_exposures"]
 PREFERENCE: Mapping[str, tuple[str, ...]] = {
     "masked": ("jump", "ramp", "rateints", "rate"),
     "rate": PRODUCT_SUFFIXES,
+    "cal": PRODUCT_SUFFIXES,
 }
 
 _Found = TypeVar("_Found", Path, RegionFile)

@@ -41,7 +41,7 @@ class Request:
     data: tuple[Path, ...]
     #: Directory for the products.
     output: Path
-    #: ``masked``: the same products, masked; ``rate``: rates and rateints.
+    #: ``masked``: the same products, masked; ``rate``: rates and rateints; ``cal``: calibrated too.
     target: str = "masked"
     #: Which product to start from, the best one there is without it.
     suffix: str | None = None

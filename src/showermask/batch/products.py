@@ -10,11 +10,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stpipe.config_parser import ConfigObj, load_config_file
+from stpipe.config_parser import load_config_file
 
+from showermask.batch.calibrated import (
+    OUTPUT_PARAMETERS,
+    calibrate,
+    check_image2_parameters,
+    of_first_stage,
+    parsed,
+)
 from showermask.batch.parameters import MaskParameters, StepParameters
 from showermask.exceptions import ExposureError, OutputError
 from showermask.exposure.dq import all_flags, bits_of
+from showermask.exposure.names import product_root
 from showermask.exposure.product import Exposure, describe_file
 from showermask.masking.mask import Mask
 from showermask.pipeline.detector1 import Detector1ShowersPipeline, completed_steps
@@ -49,13 +57,14 @@ _FROM_JUMP_ON = ("jump", "picture_frame", "clean_flicker_noise", "persistence")
 
 
 _TAKEN_CLASSES = ("Detector1Pipeline", "Detector1ShowersPipeline", "ManualShowerMaskStep")
-#: What the batch has to decide for every exposure, or it could not tell what was made.
-_OUTPUT_PARAMETERS = ("output_dir", "output_file", "opt_name")
 _INDISPENSABLE = ("ramp_fit", STEP_NAME)
 
 
 def check_step_parameters(step_parameters: StepParameters, target: str) -> MaskParameters:
     """Refuse parameters that no step has, and return those of the mask."""
+    if target == "cal":
+        check_image2_parameters(step_parameters)
+        return check_step_parameters(of_first_stage(step_parameters), "rate")
     others = sorted(set(step_parameters.steps) - {STEP_NAME, SUBTRACTION})
     if target == "masked" and others:
         raise OutputError(
@@ -80,7 +89,7 @@ def check_step_parameters(step_parameters: StepParameters, target: str) -> MaskP
         raise OutputError(f"{where}parameters of the steps: {said}") from error
     steps = parameters.pop("steps", {}) | ({STEP_NAME: parameters} if target == "masked" else {})
     for name, of_step in steps.items():
-        refused = [key for key in _OUTPUT_PARAMETERS if of_step.get(key)]
+        refused = [key for key in OUTPUT_PARAMETERS if of_step.get(key)]
         if name in _INDISPENSABLE and of_step.get("skip"):
             refused.append("skip")
         if refused:
@@ -113,6 +122,18 @@ def make_products(
     step_parameters: StepParameters,
 ) -> Masked:
     """Make the products of one exposure."""
+    if target == "cal":
+        masked = make_products(
+            path,
+            suffix,
+            region_path=region_path,
+            detector_path=detector_path,
+            target="rate",
+            folder=folder,
+            step_parameters=of_first_stage(step_parameters),
+        )
+        calibrate(folder / f"{product_root(path)}_rate.fits", step_parameters)
+        return masked
     exposure = describe_file(path)
     if target == "rate" and suffix in ("uncal", "jump", "ramp"):
         files = {"region_file": str(region_path), "detector_file": detector_path or "none"}
@@ -148,7 +169,7 @@ def _subtracted(
     is_asked = any(entry.is_to_be_subtracted for entry in region_file.entries)
     if not is_asked or not (exposure.is_ramp or has_others):
         return None
-    given = _parsed(step_parameters.steps.get(SUBTRACTION, {}))
+    given = parsed(step_parameters.steps.get(SUBTRACTION, {}))
     config, _ = SubtractShowersStep.build_config(None, region_file=str(region_path), **given)
     step = SubtractShowersStep.from_config_section(config)
     return step.run(str(path)), step
@@ -205,18 +226,13 @@ def _from_file(step_parameters: StepParameters) -> tuple[bool, dict[str, Any]]:
     return is_of_pipeline, {k: v for k, v in of_step.items() if k not in {"class", "name"}}
 
 
-def _parsed(parameters: Mapping[str, str]) -> dict[str, Any]:
-    """Return parameters as a line of a configuration file has them: commas make lists."""
-    return {name: ConfigObj([f"value = {text}"])["value"] for name, text in parameters.items()}
-
-
 def _mask_step(step_parameters: StepParameters, **others: Any) -> Any:
     """Return the step with these parameters, and others which nothing overrides.
 
     It is built by hand, for `stpipe.Step.call` would ask CRDS for parameters it has not.
     """
     _, of_step = _from_file(step_parameters)
-    given = {**of_step, **_parsed(step_parameters.steps.get(STEP_NAME, {})), **others}
+    given = {**of_step, **parsed(step_parameters.steps.get(STEP_NAME, {})), **others}
     config, _ = ManualShowerMaskStep.build_config(None, **given)
     return ManualShowerMaskStep.from_config_section(config)
 
@@ -237,7 +253,7 @@ def _pipeline(
     for step, parameters in steps.items():
         merged[step] = {**merged.get(step, {}), **parameters}
     for step, parameters in step_parameters.steps.items():
-        merged[step] = {**merged.get(step, {}), **_parsed(parameters)}
+        merged[step] = {**merged.get(step, {}), **parsed(parameters)}
     given: dict[str, Any] = {"steps": merged, **others}
     if is_of_pipeline:
         given["config_file"] = str(step_parameters.parameter_file)
