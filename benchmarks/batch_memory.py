@@ -69,14 +69,14 @@ def one(target: str, kind: str, folder: Path) -> None:
     import distributed  # noqa: F401  # what a worker has imported
 
     from showermask.batch.parameters import StepParameters
-    from showermask.batch.products import make_products
+    from showermask.batch.stages.products import make_products
 
     if target != "none":
         with tempfile.TemporaryDirectory(dir=folder) as output:
             make_products(
                 folder / f"{_ROOT}_{kind}.fits",
                 kind,
-                region_path=folder / "regions.yaml",
+                files={"region_file": str(folder / "regions.yaml"), "detector_file": "none"},
                 target=target,
                 folder=Path(output),
                 step_parameters=StepParameters(),

@@ -15,14 +15,16 @@ from jwst.ramp_fitting import RampFitStep
 from stdatamodels.jwst import datamodels
 
 from showermask import Detector1ShowersPipeline, ManualShowerMaskStep, Shower
-from showermask.batch.job import Job
-from showermask.batch.matching import PREFERENCE, match_exposures
+from showermask.batch.exposure_job import ExposureJob
+from showermask.batch.matching import match_exposures
 from showermask.batch.parameters import StepParameters
 from showermask.batch.plan import Request
 from showermask.batch.run import preview, run_batch
+from showermask.batch.targets import PREFERENCE
 from showermask.batch.workspace import Workspace, open_workspace
 from showermask.cli import main
 from showermask.exceptions import OutputError, RegionFileError, ShowermaskError
+from showermask.files import sha256_of
 from showermask.pipeline.manifest import FileState, Record, read_manifest, write_manifest
 from showermask.regionfile.content import RegionFile
 from showermask.regionfile.writer import write_regions
@@ -400,7 +402,7 @@ class TestRoutes:
         )
         step_parameters = StepParameters(
             steps={"manual_shower_mask": {"flags": "DO_NOT_USE,"}},
-            parameter_file=Path("stock.asdf"),
+            parameter_files=(Path("stock.asdf"),),
         )
         assert batch(target="rate", step_parameters=step_parameters)[0].is_good
         log = Path(f"out/logs/{ROOTS[0]}.log").read_text()
@@ -410,13 +412,13 @@ class TestRoutes:
         (row, *_) = read_manifest(Path("out")).values()
         parameters = row.parameters
         assert parameters["steps"] == {"manual_shower_mask": {"flags": "DO_NOT_USE,"}}
-        assert parameters["parameter_file"]["name"] == "stock.asdf"
+        assert parameters["parameter_files"][0]["name"] == "stock.asdf"
 
     def test_parameter_file_of_the_step(self, batch, jumps):
         """Masking takes the file of the step, or the step's part of a pipeline's."""
         path = Path(__file__).parents[1] / "config" / "manual_shower_mask.asdf"
         Path("mine.asdf").write_text(path.read_text().replace("0.5", "0.001"))
-        summary, _ = batch(step_parameters=StepParameters(parameter_file=Path("mine.asdf")))
+        summary, _ = batch(step_parameters=StepParameters(parameter_files=(Path("mine.asdf"),)))
         assert "expected at most 0.1%" in summary.failed[ROOTS[0]]
 
     @pytest.mark.parametrize(
@@ -436,7 +438,7 @@ class TestRoutes:
                 "JUMPY is not a flag of any plane",
             ),
             ("masked", {"steps": {"manual_shower_mask": {"region_file": "x"}}}, "leave it out"),
-            ("masked", {"parameter_file": Path("none.asdf")}, "none.asdf: can't be read"),
+            ("masked", {"parameter_files": (Path("none.asdf"),)}, "none.asdf: can't be read"),
         ],
     )
     def test_parameters_that_no_step_has(self, batch, jumps, target, step_parameters, message):
@@ -464,7 +466,7 @@ class TestRoutes:
         """The file of the step does for the pipeline too."""
         path = Path(__file__).parents[1] / "config" / "manual_shower_mask.asdf"
         Path("mine.asdf").write_text(path.read_text().replace("0.5", "0.001"))
-        step_parameters = StepParameters(parameter_file=Path("mine.asdf"))
+        step_parameters = StepParameters(parameter_files=(Path("mine.asdf"),))
         assert (
             "expected at most 0.1%"
             in batch(target="rate", step_parameters=step_parameters)[0].failed[ROOTS[0]]
@@ -780,11 +782,41 @@ def shower_mask(shower, shape=(32, 40)):
 class TestManifest:
     """The record."""
 
+    def test_tells_what_products_are_made_from(self, batch, jumps):
+        """Of each product its sources, with the hashes that their files have."""
+        batch()
+        table = Table.read("out/manifest.ecsv")
+        made_from = json.loads(table["made_from"][0])
+        region_path = Path(table["region_file"][0])
+        assert made_from == {
+            f"{ROOTS[0]}_jump.fits": sha256_of(Path(table["input"][0])),
+            region_path.name: sha256_of(region_path),
+        }
+        assert table["product_sha256"][0] == sha256_of(Path("out") / table["product"][0])
+
+    def test_of_the_format_before(self, batch, jumps):
+        """A row an exposure, its products as JSON: is read, and what it lists is up to date."""
+        batch()
+        table = Table.read("out/manifest.ecsv", format="ascii.ecsv", fill_values=None)
+        table["outputs"] = [
+            json.dumps([{"name": p, "size": int(size), "mtime": int(time), "sha256": sha256}])
+            for p, size, time, sha256 in table.iterrows(
+                "product", "product_size", "product_time", "product_sha256"
+            )
+        ]
+        for name in (*(n for n in table.colnames if n.startswith("product")), "made_from"):
+            table.remove_column(name)
+        table.meta["format"] = "showermask-manifest-1.0"
+        table.write("out/manifest.ecsv", format="ascii.ecsv", overwrite=True)
+        summary, _ = batch()
+        assert (summary.done, summary.current) == (0, len(ROOTS))
+
     def test_can_be_read_by_anyone(self, batch, jumps):
         """A table with units, one row for each exposure."""
         batch()
         table = Table.read("out/manifest.ecsv")
         assert list(table["exposure"]) == ROOTS
+        assert list(table["product"]) == [f"{root}_jump.fits" for root in ROOTS]
         assert set(table["status"]) == {"done"}
         assert (str(table["input_size"].unit), str(table["seconds"].unit)) == ("byte", "s")
         assert table["showers"][0] == 2
@@ -804,15 +836,19 @@ class TestManifest:
             parameters={"to": "rate", "é": ["'", '"']},
             error="#% 'x'",
             fraction=0.125,
-            outputs=(FileState(name="a", size=1, mtime=2**62, sha256="e3"),),
+            outputs=(
+                FileState(name="a", size=1, mtime=2**62, sha256="e3", made_from={"ü": "1f"}),
+                FileState(name="b", size=0, mtime=0, sha256=""),
+            ),
         )
         write_manifest(Path(), {"x": row})
         assert read_manifest(Path()) == {"x": row}
 
     @pytest.mark.parametrize(
-        "outputs", ["[1]", "{}x", '[{"name": "../a", "size": 1, "mtime": 1, "sha256": ""}]']
+        ("product", "made_from"),
+        [("../a", ""), ("..", ""), ("a/b", "{}"), ("a", "[1]"), ("a", "{}x")],
     )
-    def test_rows_that_are_not_ours(self, outputs):
+    def test_rows_that_are_not_ours(self, product, made_from):
         """What could make us remove a file elsewhere is not believed."""
         row = Record(
             exposure="x", input="x", input_size=1, input_time="", region_file="", sha256="",
@@ -820,7 +856,7 @@ class TestManifest:
         )  # fmt: skip
         write_manifest(Path(), {"x": row})
         table = Table.read("manifest.ecsv", format="ascii.ecsv", fill_values=None)
-        table["outputs"] = [outputs]
+        table["product"], table["made_from"] = [product], [made_from]
         table.write("manifest.ecsv", format="ascii.ecsv", overwrite=True)
         with pytest.raises(OutputError, match=r"manifest.ecsv: can't be read as the manifest"):
             read_manifest(Path())
@@ -846,7 +882,7 @@ def test_workers_for_cores_and_memory(monkeypatch):
         sha256="",
         parameters={},
     )
-    job = Job(
+    job = ExposureJob(
         record=row,
         suffix="uncal",
         target="rate",

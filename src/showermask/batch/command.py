@@ -7,6 +7,7 @@ import signal
 from pathlib import Path
 from typing import Any
 
+from showermask.batch.targets import TARGETS
 from showermask.exposure.names import PRODUCT_SUFFIXES
 from showermask.messages import say
 from showermask.workers.arguments import add_worker_arguments
@@ -18,9 +19,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
     parser.description = (
         "Find the exposures that region files are for, and mask them, or make their "
-        "rates. What is up to date is left; run it again after anything that stopped it. "
-        "Parameters of the pipeline's steps are given as to strun, "
-        "--steps.<step>.<parameter>=<value>."
+        "rates, calibrated images and mosaics. What is up to date is left; run it again after "
+        "anything that stopped it. Parameters of the pipeline's steps are given as to strun, "
+        "--steps.<step>.<parameter>=<value>; --steps.image3.<step>.<parameter>=<value> is for "
+        "one stage (detector1, image2, image3), where two have a step."
     )
     parser.add_argument(
         "regions", metavar="REGIONS", type=Path, help="directory of reviewed region files"
@@ -48,13 +50,38 @@ def _add_choices(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--to",
-        choices=("masked", "rate", "cal"),
+        choices=TARGETS,
         default="masked",
-        help="the same product, masked; or rate and rateints; or these and what calwebb_image2 "
-        "makes of the rate (default: %(default)s)",
+        help="masked: the same product, masked; rate: rate and rateints; cal, calints: these and "
+        "what calwebb_image2 makes of them; i2d: all these, and the mosaics of calwebb_image3 "
+        "(default: %(default)s)",
     )
     parser.add_argument(
-        "--parameters", metavar="FILE", type=Path, help="parameter file of stpipe (.asdf)"
+        "--parameters",
+        metavar="FILE",
+        type=Path,
+        action="append",
+        help="parameter file of stpipe (.asdf); again for another stage",
+    )
+    mosaics = parser.add_argument_group(
+        "mosaics",
+        "With --to i2d the images of one programme, target, filter, subarray and detector make a "
+        "mosaic, those without a region file too.",
+    )
+    mosaics.add_argument(
+        "--asn",
+        metavar="FILE",
+        type=Path,
+        action="append",
+        help="association (JSON) that tells the mosaics instead; again for another",
+    )
+    mosaics.add_argument(
+        "--compare",
+        metavar="I2D",
+        type=Path,
+        nargs="*",
+        help="make the mosaics without masks too, on the same pixels, in OUT/unmasked; or take "
+        "these, and make the mosaics on their pixels",
     )
     add_worker_arguments(parser)
     parser.add_argument("--force", action="store_true", help="redo what is up to date")
@@ -90,13 +117,20 @@ def run(options: argparse.Namespace) -> int:
     from showermask.batch.progress import BatchProgress
     from showermask.batch.run import preview, run_batch
 
+    if options.to != "i2d" and (options.asn or options.compare is not None):
+        options.parser.error("--asn, --compare: only for mosaics; add --to i2d, or leave them out")
     request = Request(
         regions=options.regions,
         data=tuple(options.data),
         output=options.output_dir,
         target=options.to,
         suffix=options.suffix,
-        step_parameters=StepParameters(steps=options.steps, parameter_file=options.parameters),
+        step_parameters=StepParameters(
+            steps=options.steps, parameter_files=tuple(options.parameters or ())
+        ),
+        associations=tuple(options.asn or ()),
+        is_compared=options.compare == [],
+        compared_with=tuple(options.compare or ()),
         workers=options.workers,
         scheduler=options.scheduler,
         is_forced=options.force,

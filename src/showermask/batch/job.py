@@ -1,4 +1,4 @@
-"""One exposure of a batch, as a worker process runs it: all or nothing, and never an exception."""
+"""One task of a batch, as a worker process runs it: all or nothing, and never an exception."""
 
 from __future__ import annotations
 
@@ -8,45 +8,25 @@ import os
 import threading
 import time
 import warnings
-from collections.abc import Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from showermask.batch.parameters import StepParameters
 from showermask.batch.workspace import Workspace
 from showermask.exceptions import OutputError, ShowermaskError
 from showermask.messages import loggers_at
-from showermask.pipeline.manifest import FileState, Record, file_time
+from showermask.pipeline.manifest import FileState, Record
 
-if TYPE_CHECKING:
-    from showermask.batch.products import Masked
-
-__all__ = ["MAX_ATTEMPTS", "Job", "installed_versions", "run_job"]
+__all__ = ["MAX_ATTEMPTS", "Job", "installed_versions"]
 
 #: A worker that dies takes its exposure with it; more than one is no accident.
 MAX_ATTEMPTS = 2
-
-#: Memory that an exposure takes at its peak, in units of its file; measured with
-#: benchmarks/batch_memory.py, with a fifth or more to spare.
-_PEAK_MEMORY = {
-    ("masked", "jump"): 1.5,
-    ("masked", "ramp"): 1.5,
-    ("masked", "rateints"): 2.5,
-    ("masked", "rate"): 2.5,
-    ("rate", "jump"): 2.0,
-    ("rate", "ramp"): 8.0,
-    ("rate", "uncal"): 22.0,
-    ("rate", "rateints"): 7.0,
-    ("rate", "rate"): 2.5,
-}
-
-#: Bytes that stage 2 takes for an image of 1024 x 1032 pixels, jwst itself not counted.
-_PEAK_OF_IMAGE2 = 3e8
 
 _PACKAGES = ("showermask", "jwst", "stcal", "stdatamodels", "stpipe", "numpy")
 _LOGGERS = ("jwst", "stcal", "stdatamodels", "stpipe", "py.warnings")
@@ -56,14 +36,12 @@ _one_at_a_time = threading.Lock()
 
 
 @dataclass(frozen=True, kw_only=True)
-class Job:
-    """The order for a worker to process one exposure."""
+class Job(ABC):
+    """The order for a worker to make the products of one exposure, or of one mosaic."""
 
     #: The pending record of the manifest.
     record: Record
-    #: Which of `~showermask.exposure.names.PRODUCT_SUFFIXES` the input is.
-    suffix: str
-    #: ``masked``, ``rate`` or ``cal``.
+    #: What the batch makes: one of `~showermask.batch.targets.TARGETS`.
     target: str
     #: Parameters of the steps.
     step_parameters: StepParameters
@@ -72,7 +50,7 @@ class Job:
 
     @property
     def name(self) -> str:
-        """Name of the exposure."""
+        """Name of the exposure or the mosaic."""
         return self.record.exposure
 
     @property
@@ -81,38 +59,70 @@ class Job:
         return self.workspace.run
 
     @property
+    @abstractmethod
     def peak_memory(self) -> float:
         """Bytes that it takes at its peak."""
-        # Images are small beside ramps: stage 2 takes no more than stage 1, but of a rate.
-        target = "rate" if self.target == "cal" else self.target
-        least = _PEAK_OF_IMAGE2 if self.target == "cal" else 0.0
-        return self.record.input_size * _PEAK_MEMORY[target, self.suffix] + least
+
+    @abstractmethod
+    def make(self, folder: Path) -> Record:
+        """Make the products in a folder, and return the record with what is known of them."""
+
+    @abstractmethod
+    def is_own(self, product: str) -> bool:
+        """Tell whether a name is that of a product of this job."""
+
+    @abstractmethod
+    def sources_of(self, product: str, hashes: Mapping[str, str], record: Record) -> dict[str, str]:
+        """Return the files that a product is made from, with their hashes.
+
+        ``hashes`` are those of all products, and ``record`` is what `make` returned.
+        """
 
     def run(self) -> Record:
-        """Process the exposure."""
-        return run_job(self)
+        """Make the products, all or none."""
+        with _one_at_a_time:
+            started = time.monotonic()
+            try:
+                record = self._attempt()
+            except (Exception, SystemExit) as error:  # noqa: BLE001  # jwst exits without CRDS
+                record = replace(self.record, status="failed", error=_sentence(error))
+            finally:
+                gc.collect()
+            return replace(
+                record,
+                seconds=round(time.monotonic() - started, 3),
+                finished=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
+                versions=record.versions or installed_versions(),
+            )
 
     def given_up(self, error: str) -> Record:
         """Return the record of a job whose workers died."""
         return replace(self.record, status="failed", error=error)
 
-
-def run_job(job: Job) -> Record:
-    """Process one exposure."""
-    with _one_at_a_time:
-        started = time.monotonic()
-        try:
-            record = _run(job)
-        except (Exception, SystemExit) as error:  # noqa: BLE001  # jwst exits where CRDS is missing
-            record = replace(job.record, status="failed", error=_sentence(error))
-        finally:
-            gc.collect()
-        return replace(
-            record,
-            seconds=round(time.monotonic() - started, 3),
-            finished=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
-            versions=record.versions or _versions(None),
+    def _attempt(self) -> Record:
+        _freeze_imports()
+        with self.workspace.attempt(self.name) as (number, folder):
+            if number > MAX_ATTEMPTS:
+                raise OutputError(
+                    f"{self.name}: the worker died {MAX_ATTEMPTS} times at it, which is what "
+                    "running out of memory looks like; give fewer workers (-j) or more memory"
+                )
+            with _logged(self.workspace.log_file(self.name)):
+                record = self.make(folder)
+            found = [FileState.of_file(file) for file in sorted(folder.iterdir())]
+            foreign = [product.name for product in found if not self.is_own(product.name)]
+            if foreign or not found:
+                raise OutputError(
+                    f"{self.name}: {', '.join(foreign) or 'nothing'} was made, expected files that "
+                    "carry its name; leave out parameters that name outputs"
+                )
+            self.workspace.publish(folder)
+        hashes = {product.name: product.sha256 for product in found}
+        products = tuple(
+            replace(product, made_from=self.sources_of(product.name, hashes, record))
+            for product in found
         )
+        return replace(record, status="done", outputs=products)
 
 
 @cache
@@ -124,60 +134,6 @@ def _freeze_imports() -> None:
     """
     gc.collect()
     gc.freeze()
-
-
-def _run(job: Job) -> Record:
-    # Here, for the process that hands out the jobs needs nothing of jwst.
-    from showermask.batch.products import make_products
-
-    _freeze_imports()
-    path, root = Path(job.record.input), job.record.exposure
-    with job.workspace.attempt(root) as (number, folder):
-        if number > MAX_ATTEMPTS:
-            raise OutputError(
-                f"{root}: the worker died {MAX_ATTEMPTS} times at it, which is what running out of "
-                "memory looks like; give fewer workers (-j) or more memory"
-            )
-        before = file_time(path), path.stat().st_size
-        with _logged(job.workspace.log_file(root)):
-            masked = make_products(
-                path,
-                job.suffix,
-                region_path=Path(job.record.region_file),
-                detector_path=job.record.parameters.get("detector_file"),
-                target=job.target,
-                folder=folder,
-                step_parameters=job.step_parameters,
-            )
-        if (file_time(path), path.stat().st_size) != before:
-            raise OutputError(f"{path}: was changed while it was read; run the batch again")
-        products = [FileState.of_file(file) for file in sorted(folder.iterdir())]
-        foreign = [product.name for product in products if not product.name.startswith(root)]
-        if foreign or not products:
-            raise OutputError(
-                f"{root}: {', '.join(foreign) or 'nothing'} was made, expected files that carry "
-                "its name; leave out parameters that name outputs"
-            )
-        job.workspace.publish(folder)
-    return _done(job.record, masked, products, input_time=before[0], input_size=before[1])
-
-
-def _done(record: Record, masked: Masked, products: list[FileState], **input_state: Any) -> Record:
-    """Return the record of an exposure that is done."""
-    coverage = masked.mask.coverage
-    return replace(
-        record,
-        **input_state,
-        outputs=tuple(products),
-        status="done",
-        sha256=masked.mask.fingerprint or "",
-        showers=coverage.showers,
-        regions=coverage.others,
-        pixels=coverage.integration_pixels,
-        frame_pixels=coverage.pixels,
-        fraction=round(coverage.fraction, 8),
-        versions=_versions(masked.crds_context),
-    )
 
 
 @contextmanager
@@ -206,13 +162,13 @@ def _logged(path: Path) -> Iterator[None]:
             logging.captureWarnings(capture=False)
 
 
-def _versions(crds_context: str | None) -> dict[str, str]:
-    return installed_versions() | ({"crds_context": crds_context} if crds_context else {})
+def installed_versions(crds_context: str | None = None) -> dict[str, str]:
+    """Return the versions of the packages that have a part in the products, and the context."""
+    return dict(_versions()) | ({"crds_context": crds_context} if crds_context else {})
 
 
 @cache
-def installed_versions() -> dict[str, str]:
-    """Return the versions of the packages that have a part in the products."""
+def _versions() -> Mapping[str, str]:
     return {name: version(name) for name in _PACKAGES}
 
 

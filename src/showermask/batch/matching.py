@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
+from showermask.batch.associations import Association
 from showermask.exceptions import OutputError, RegionFileError, ShowermaskError
 from showermask.exposure.names import PRODUCT_SUFFIXES, product_root, product_suffix
 from showermask.exposure.product import describe_file
@@ -34,14 +35,7 @@ from showermask.regionfile.reader import (
     read_regions,
 )
 
-__all__ = ["PREFERENCE", "Match", "Matches", "match_exposures"]
-
-#: What a mask or a rate is best made from, the best first.
-PREFERENCE: Mapping[str, tuple[str, ...]] = {
-    "masked": ("jump", "ramp", "rateints", "rate"),
-    "rate": PRODUCT_SUFFIXES,
-    "cal": PRODUCT_SUFFIXES,
-}
+__all__ = ["Match", "Matches", "add_unreviewed", "match_exposures"]
 
 _Found = TypeVar("_Found", Path, RegionFile)
 
@@ -77,6 +71,12 @@ class Matches:
 
     #: One for each exposure that can be processed, by name.
     found: list[Match] = field(default_factory=list)
+    #: The product to start from of each exposure, with or without a region file.
+    inputs: dict[str, Path] = field(default_factory=dict)
+    #: The mosaics that are made of the exposures, if any are.
+    associations: list[Association] = field(default_factory=list)
+    #: Exposures that go into no mosaic, and why.
+    in_no_mosaic: dict[str, str] = field(default_factory=dict)
     #: For each exposure that should be processed and can't, why.
     failed: dict[str, str] = field(default_factory=dict)
     #: Of these, those whose region file is not valid.
@@ -110,7 +110,14 @@ class Matches:
                 for root, suffixes in self.without_stage.items()
             ),
         )
+        yield from _listed(
+            "exposures without a region file, calibrated for their mosaics",
+            (match.exposure for match in self.found if match.region_file.path is None),
+        )
         yield from _listed("exposures without a region file, left out", self.without_regions)
+        yield from _listed(
+            "in no mosaic", (f"{root}: {reason}" for root, reason in self.in_no_mosaic.items())
+        )
         yield from _listed(
             "region files with candidates, which are not applied",
             (f"{path} ({count})" for path, count in self.candidates.items()),
@@ -138,29 +145,55 @@ def match_exposures(
     reviewed = _one_each(_read_all(region_folder, matches), matches, "region files", _same_regions)
     products = _find_products(data, output, matches)
     for root in sorted(set(products) | set(reviewed)):
+        suffix = _best(suffixes, products.get(root, {}))
+        if suffix is not None:
+            matches.inputs[root] = products[root][suffix][0]
         if root not in products:
             matches.without_data += [r.path for r in (reviewed[root],) if r and r.path]
         elif root in matches.invalid:
             _tell_all_problems(root, products[root], suffixes, matches)
+        elif root in matches.failed:
+            continue
         elif root not in reviewed:
-            if root not in matches.failed:
-                matches.without_regions.append(root)
-        elif root not in matches.failed:
-            _match(root, reviewed[root], products[root], suffixes, matches)
+            matches.without_regions.append(root)
+        elif suffix is None:
+            matches.without_stage[root] = [f"_{s}" for s in PRODUCT_SUFFIXES if s in products[root]]
+        else:
+            _match(root, reviewed[root], products[root], suffix, matches)
     return matches
+
+
+def _best(suffixes: Sequence[str], products: Mapping[str, list[Path]]) -> str | None:
+    """Return the suffix of the best product to start from."""
+    return next((suffix for suffix in suffixes if suffix in products), None)
+
+
+def add_unreviewed(matches: Matches, roots: Iterable[str]) -> None:
+    """Match exposures that have no region file, so that they go unmasked into their mosaics.
+
+    Parameters
+    ----------
+    matches : Matches
+        The matches. Modified in place.
+    roots : iterable of str
+        Their product roots.
+    """
+    for root in roots:
+        path = matches.inputs[root]
+        suffix = product_suffix(path)
+        if suffix is not None:
+            _match(root, RegionFile(exposure=root), {suffix: [path]}, suffix, matches)
+        matches.without_regions.remove(root)
+    matches.found.sort(key=lambda match: match.exposure)
 
 
 def _match(
     root: str,
     region_file: RegionFile | None,
     products: Mapping[str, list[Path]],
-    suffixes: Sequence[str],
+    suffix: str,
     matches: Matches,
 ) -> None:
-    suffix = next((suffix for suffix in suffixes if suffix in products), None)
-    if suffix is None:
-        matches.without_stage[root] = [f"_{name}" for name in PRODUCT_SUFFIXES if name in products]
-        return
     plain = f"{root}_{suffix}.fits"
     paths = sorted(products[suffix], key=lambda path: path.name != plain)
     path = _one_each({root: paths}, matches, "files", _same_bytes)[root]

@@ -11,7 +11,10 @@ from typing import Any
 from showermask.exceptions import OutputError
 from showermask.masking.mask import DEFAULT_FLAGS, MAX_MASKED_FRACTION
 
-__all__ = ["MaskParameters", "StepParameters"]
+__all__ = ["NO_FILE", "MaskParameters", "StepParameters"]
+
+#: What the step takes for no region file.
+NO_FILE = "none"
 
 
 @dataclass(frozen=True)
@@ -24,23 +27,26 @@ class MaskParameters:
 
 @dataclass(frozen=True, kw_only=True)
 class StepParameters:
-    """Parameters of the steps, as strun takes them."""
+    """Parameters of the steps, as strun takes them, of all stages."""
 
-    #: For each step its parameters, as typed in ``--steps.<step>.<parameter>=<value>``.
+    #: For each step its parameters, as typed in ``--steps.<step>.<parameter>=<value>``; for a
+    #: stage those of its steps, as ``<step>.<parameter>``.
     steps: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    #: Parameter file of stpipe (``.asdf``), for ``calwebb_detector1``, with or without showers,
-    #: or for the step.
-    parameter_file: Path | None = None
+    #: Parameter files of stpipe (``.asdf``), one for each stage at most, or for the step.
+    parameter_files: tuple[Path, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.parameter_file is not None:  # a worker may be at home elsewhere
-            object.__setattr__(self, "parameter_file", self.parameter_file.absolute())
+        # A worker may be at home elsewhere.
+        absolute = tuple(path.absolute() for path in self.parameter_files)
+        object.__setattr__(self, "parameter_files", absolute)
 
     def checked(self, target: str) -> MaskParameters:
         """Return the parameters of the mask, if all that are given are parameters of the steps."""
         if not self.fingerprint():
             return MaskParameters()
-        from showermask.batch.products import check_step_parameters  # imports jwst, for seconds
+        from showermask.batch.stages.checks import (
+            check_step_parameters,
+        )  # imports jwst, for seconds
 
         return check_step_parameters(self, target)
 
@@ -49,12 +55,11 @@ class StepParameters:
         found: dict[str, Any] = {}
         if self.steps:
             found["steps"] = {step: dict(pars) for step, pars in sorted(self.steps.items())}
-        if self.parameter_file is not None:
-            content = _read(self.parameter_file)
-            found["parameter_file"] = {
-                "name": self.parameter_file.name,
-                "sha256": hashlib.sha256(content).hexdigest(),
-            }
+        if self.parameter_files:
+            found["parameter_files"] = [
+                {"name": path.name, "sha256": hashlib.sha256(_read(path)).hexdigest()}
+                for path in self.parameter_files
+            ]
         return found
 
 

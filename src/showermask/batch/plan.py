@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -9,12 +11,17 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
-from showermask.batch.matching import PREFERENCE, Match, Matches, match_exposures
+from showermask.batch.associations import Association
+from showermask.batch.grids import find_grids, grid_fingerprint
+from showermask.batch.matching import Match, Matches, match_exposures
+from showermask.batch.mosaics import find_associations, plan_mosaic
 from showermask.batch.parameters import MaskParameters, StepParameters
+from showermask.batch.targets import PREFERENCE
 from showermask.exceptions import OutputError, ShowermaskError
 from showermask.exposure.product import describe_file
 from showermask.masking.cost import Cost, Coverage
 from showermask.masking.mask import Mask
+from showermask.messages import counted
 from showermask.pipeline.manifest import Record, file_time, read_manifest
 from showermask.regionfile.content import RegionFile
 
@@ -31,6 +38,10 @@ __all__ = [
 ]
 
 
+#: What is foreseen for a mosaic.
+_TO_DO, _CURRENT = "to do", "up to date"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Request:
     """The request for a batch."""
@@ -41,11 +52,17 @@ class Request:
     data: tuple[Path, ...]
     #: Directory for the products.
     output: Path
-    #: ``masked``: the same products, masked; ``rate``: rates and rateints; ``cal``: calibrated too.
+    #: One of `~showermask.batch.targets.TARGETS`.
     target: str = "masked"
     #: Which product to start from, the best one there is without it.
     suffix: str | None = None
     step_parameters: StepParameters = field(default_factory=StepParameters)
+    #: Associations of the mosaics, told by the headers without them.
+    associations: tuple[Path, ...] = ()
+    #: Whether the mosaics are made without masks too.
+    is_compared: bool = False
+    #: Mosaics that were made without masks, on whose pixels the mosaics are made.
+    compared_with: tuple[Path, ...] = ()
     #: Worker processes on this machine, as many as it can feed without it.
     workers: int | None = None
     #: Address or file of a dask scheduler to use instead.
@@ -69,10 +86,33 @@ class Request:
         self, suffix: str | None, detector_file: RegionFile | None = None
     ) -> dict[str, Any]:
         """Return what the record of an exposure says was asked for."""
-        wanted = {"from": suffix, "to": self.target, **self.step_parameters.fingerprint()}
+        wanted = {"from": suffix, "to": self.target, **self._of_stages("exposure")}
         if detector_file is not None and detector_file.path is not None:
             wanted["detector_file"] = str(detector_file.path.absolute())
         return wanted
+
+    def mosaic_parameters(self, members: Mapping[str, str], grid: Path | None) -> dict[str, Any]:
+        """Return what the record of a mosaic says was asked for."""
+        wanted: dict[str, Any] = {"to": self.target, "members": _members_fingerprint(members)}
+        wanted |= self._of_stages("mosaic")
+        if grid is not None:
+            wanted |= {"grid_of": str(grid), "grid": grid_fingerprint(grid)}
+        return wanted
+
+    def _of_stages(self, what: str) -> dict[str, Any]:
+        """Return what tells the parameters of the stages of an exposure, or of a mosaic."""
+        return self._fingerprints[what]
+
+    @cached_property
+    def _fingerprints(self) -> dict[str, dict[str, Any]]:
+        if not self.step_parameters.fingerprint():
+            return {"exposure": {}, "mosaic": {}}
+        # Imports jwst, which a request without parameters does not need.
+        from showermask.batch.stages.parameters import fingerprint, split_by_stage
+
+        by_stage = split_by_stage(self.step_parameters, self.target)
+        of_mosaic = [by_stage.pop("image3")] if "image3" in by_stage else []
+        return {"exposure": fingerprint(by_stage.values()), "mosaic": fingerprint(of_mosaic)}
 
 
 class Reporter(Protocol):
@@ -127,6 +167,8 @@ class Plan:
     planned: list[PlannedExposure] = field(default_factory=list)
     #: Exposures that can't be processed, and why.
     failed: dict[str, str] = field(default_factory=dict)
+    #: For each mosaic, the mosaic on whose pixels it is made; none for pixels of its own.
+    grids: Mapping[str, Path] = field(default_factory=dict)
 
     @property
     def to_do(self) -> list[PlannedExposure]:
@@ -139,6 +181,12 @@ class Plan:
         return len(self.planned) - len(self.to_do)
 
 
+def _members_fingerprint(members: Mapping[str, str]) -> str:
+    """Return one hash for the exposures of a mosaic, of which there may be hundreds."""
+    text = json.dumps(dict(members), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
 def find_matches(request: Request) -> Matches:
     """Bring the region files and exposures of a request together."""
     matches = match_exposures(
@@ -147,6 +195,8 @@ def find_matches(request: Request) -> Matches:
         output=request.output,
         suffixes=request.suffixes,
     )
+    if request.target == "i2d":
+        find_associations(matches, request.associations)
     if not matches.found and not matches.failed:
         raise OutputError(
             *matches.describe(),
@@ -156,7 +206,12 @@ def find_matches(request: Request) -> Matches:
     return matches
 
 
-def make_plan(request: Request, matches: Matches, parameters: MaskParameters) -> Plan:
+def make_plan(
+    request: Request,
+    matches: Matches,
+    parameters: MaskParameters,
+    grids: Mapping[str, Path] | None = None,
+) -> Plan:
     """Plan a batch: the same for a run and for a dry run.
 
     The mask of each exposure that is not up to date is planned, so that every refusal of the step
@@ -167,6 +222,7 @@ def make_plan(request: Request, matches: Matches, parameters: MaskParameters) ->
         matches=matches,
         present=_read_present(request.output, request.target),
         failed=dict(matches.failed),
+        grids=find_grids(matches, request.compared_with) if grids is None else grids,
     )
     for match in matches.found:
         record = _pending_record(match, request)
@@ -200,9 +256,36 @@ def report_plan(plan: Plan, reporter: Reporter) -> None:
         reporter.say(line)
     for root, reason in sorted(plan.failed.items()):
         reporter.say(f"{root}: would fail: {reason}")
+    mosaics = [*_foreseen_mosaics(plan)]
+    for association, state in mosaics:
+        count = counted(len(association.exposures) + len(association.files), "exposure")
+        reporter.say(f"{association.name}: mosaic of {count}, {state}")
+    states = [state for _, state in mosaics]
+    to_do, current = len(plan.to_do), plan.current
     reporter.say(
-        f"{len(plan.to_do)} to do, {plan.current} up to date, {len(plan.failed)} would fail"
+        f"{to_do + states.count(_TO_DO)} to do, {current + states.count(_CURRENT)} up to date, "
+        f"{len(plan.failed) + len(states) - states.count(_TO_DO) - states.count(_CURRENT)} "
+        "would fail"
     )
+
+
+def _foreseen_mosaics(plan: Plan) -> Iterator[tuple[Association, str]]:
+    """Yield the mosaics, and what a run would do with each."""
+    to_do = {one.match.exposure for one in plan.to_do}
+    for association in plan.matches.associations:
+        failed = sorted(set(association.exposures) & set(plan.failed))
+        if failed:
+            yield association, f"would fail: {failed[0]} can't be had"
+        elif to_do.intersection(association.exposures):
+            yield association, _TO_DO
+        else:
+            grid = plan.grids.get(association.name)
+            try:
+                planned = plan_mosaic(association, plan.present, plan.request, grid)
+            except OutputError as error:
+                yield association, f"would fail: {'; '.join(error.problems)}"
+            else:
+                yield association, _CURRENT if planned.is_current else _TO_DO
 
 
 def _row(planned: PlannedExposure) -> str:
@@ -251,6 +334,7 @@ def _pending_record(match: Match, request: Request) -> Record:
 def leftovers(plan: Plan) -> Iterator[str]:
     """Yield products of earlier runs that this batch does not make, and why it does not."""
     wanted = {one.match.exposure for one in plan.planned} | set(plan.failed)
+    wanted |= {association.name for association in plan.matches.associations}
     old = sorted(set(plan.present) - wanted)
     if old:
         yield f"in the output from before, but not in this batch ({len(old)}):"

@@ -14,9 +14,14 @@ class BatchProgress(Progress):
     """The reporter of the command line; see `showermask.batch.plan.Reporter`."""
 
     def advance(self, record: Record) -> None:
-        """Count an exposure."""
+        """Count an exposure or a mosaic."""
         if record.status == "failed":
             self.count(f"{record.exposure}: FAILED: {record.error}", is_news=True)
+            return
+        mosaic = record.product("i2d") if record.is_mosaic else None
+        if mosaic is not None:
+            exposures = counted(len(mosaic.made_from), "exposure")
+            self.count(f"{record.exposure}: mosaic of {exposures}, {record.seconds:.1f} s")
             return
         showers = counted(record.showers, "shower")
         pixels = pixels_text(record.frame_pixels, record.pixels)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from showermask.batch.comparison import plan_without_masks
+from showermask.batch.exposure_job import ExposureJob
 from showermask.batch.job import Job, installed_versions
+from showermask.batch.mosaic_job import MosaicJob
+from showermask.batch.mosaics import PlannedMosaic, plan_mosaic
 from showermask.batch.plan import (
     Plan,
     PlannedExposure,
@@ -54,6 +58,17 @@ class Summary:
         """Whether everything is done."""
         return not (self.failed or self.pending or self.problems)
 
+    def with_comparison(self, other: Summary) -> Summary:
+        """Return the summary with that of the comparison, whose names tell that it is one."""
+        mark = "{} (without masks)".format
+        return Summary(
+            done=self.done + other.done,
+            current=self.current + other.current,
+            failed=self.failed | {mark(root): error for root, error in other.failed.items()},
+            pending=self.pending + [mark(root) for root in other.pending],
+            problems=self.problems + other.problems,
+        )
+
     def describe(self) -> Iterator[str]:
         """Yield the last lines: what is done, what failed and why."""
         counts = f"{self.done} done, {self.current} up to date, {len(self.failed)} failed"
@@ -79,51 +94,111 @@ def run_batch(request: Request, reporter: Reporter) -> Summary:
     for line in matches.describe():
         reporter.say(line)
     with open_workspace(request.output) as workspace:
-        return _run_plan(make_plan(request, matches, parameters), workspace, reporter)
-
-
-def _run_plan(plan: Plan, workspace: Workspace, reporter: Reporter) -> Summary:
-    for line in (*leftovers(plan), *other_versions(plan, installed_versions())):
-        reporter.say(line)
-    jobs = [_job(one, plan.request, workspace) for one in plan.to_do]
-    summary = Summary(
-        current=plan.current,
-        failed=dict(plan.failed),
-        pending=[job.record.exposure for job in jobs],
-    )
-    writer = _ManifestWriter(workspace.output, plan.present)
-    failed = [_failed_record(root, error, plan.request) for root, error in plan.failed.items()]
-    writer.begin([*(job.record for job in jobs), *failed])
-    try:
-        for record in _run_jobs(jobs, plan.request, reporter):
-            kept, removed = writer.record(record)
-            if removed:
-                reporter.say(f"{record.exposure}: {', '.join(removed)} removed: made no more")
-            summary.pending.remove(record.exposure)
-            if record.status == "done":
-                summary.done += 1
-            else:
-                left = " (older products are left)" if kept.outputs else ""
-                summary.failed[record.exposure] = record.error + left
-            reporter.advance(record)
-    except ClusterError as error:
-        summary.problems += error.problems
-    except KeyboardInterrupt:
-        reporter.say(f"stopped: {summary.done} done, {len(summary.pending)} left for next time")
-        raise
-    finally:
-        reporter.stop()
-        summary.problems += writer.end()
+        plan = make_plan(request, matches, parameters)
+        summary, records = _run_plan(plan, workspace, reporter)
+    if request.is_compared:
+        without_masks = plan_without_masks(plan, records)
+        if without_masks is not None:
+            reporter.say(f"without masks, in {without_masks.request.output}:")
+            with open_workspace(without_masks.request.output) as workspace:
+                more, _ = _run_plan(without_masks, workspace, reporter)
+            summary = summary.with_comparison(more)
     return summary
 
 
-def _job(planned: PlannedExposure, request: Request, workspace: Workspace) -> Job:
-    return Job(
+def _run_plan(
+    plan: Plan, workspace: Workspace, reporter: Reporter
+) -> tuple[Summary, Mapping[str, Record]]:
+    """Run a plan: its exposures, then its mosaics; return the records of all."""
+    for line in (*leftovers(plan), *other_versions(plan, installed_versions())):
+        reporter.say(line)
+    run = _Run(plan, workspace, reporter)
+    try:
+        run.do([_exposure_job(one, plan.request, workspace) for one in plan.to_do])
+        run.do(run.plan_mosaics())
+    except ClusterError as error:
+        run.summary.problems += error.problems
+    except KeyboardInterrupt:
+        left = len(run.summary.pending)
+        reporter.say(f"stopped: {run.summary.done} done, {left} left for next time")
+        raise
+    finally:
+        reporter.stop()
+        run.summary.problems += run.writer.end()
+    return run.summary, run.writer.records
+
+
+class _Run:
+    """A run of a plan: what became of it so far."""
+
+    def __init__(self, plan: Plan, workspace: Workspace, reporter: Reporter) -> None:
+        self._plan, self._workspace, self._reporter = plan, workspace, reporter
+        self.summary = Summary(current=plan.current, failed=dict(plan.failed))
+        self.writer = _ManifestWriter(workspace.output, plan.present)
+        request = plan.request
+        failed = [_failed_record(root, error, request) for root, error in plan.failed.items()]
+        self.writer.begin([*(one.record for one in plan.to_do), *failed])
+        self.summary.pending += [one.record.exposure for one in plan.to_do]
+        self.summary.pending += [association.name for association in plan.matches.associations]
+
+    def plan_mosaics(self) -> list[Job]:
+        """Return the jobs of the mosaics that are not up to date, their exposures being done."""
+        jobs: list[Job] = []
+        for association in self._plan.matches.associations:
+            grid = self._plan.grids.get(association.name)
+            request = self._plan.request
+            try:
+                one = plan_mosaic(association, self.writer.records, request, grid)
+            except OutputError as error:
+                said = "; ".join(error.problems)
+                self._enter(_failed_record(association.name, said, request))
+                continue
+            if one.is_current:
+                self.summary.pending.remove(association.name)
+                self.summary.current += 1
+            else:
+                jobs.append(_mosaic_job(one, request, self._workspace))
+        self.writer.begin(job.record for job in jobs)
+        return jobs
+
+    def do(self, jobs: list[Job]) -> None:
+        """Do jobs, and enter what becomes of each."""
+        for record in _run_jobs(jobs, self._plan.request, self._reporter):
+            self._enter(record)
+            self._reporter.advance(record)
+        self._reporter.stop()
+
+    def _enter(self, record: Record) -> None:
+        kept, removed = self.writer.record(record)
+        if removed:
+            self._reporter.say(f"{record.exposure}: {', '.join(removed)} removed: made no more")
+        self.summary.pending.remove(record.exposure)
+        if record.status == "done":
+            self.summary.done += 1
+        else:
+            left = " (older products are left)" if kept.outputs else ""
+            self.summary.failed[record.exposure] = record.error + left
+
+
+def _exposure_job(planned: PlannedExposure, request: Request, workspace: Workspace) -> Job:
+    return ExposureJob(
         record=planned.record,
         suffix=planned.match.suffix,
         target=request.target,
         step_parameters=request.step_parameters,
         workspace=workspace,
+    )
+
+
+def _mosaic_job(planned: PlannedMosaic, request: Request, workspace: Workspace) -> Job:
+    return MosaicJob(
+        record=planned.record,
+        target=request.target,
+        step_parameters=request.step_parameters,
+        workspace=workspace,
+        association=planned.association,
+        members=planned.members,
+        grid=planned.grid,
     )
 
 
@@ -135,7 +210,8 @@ def _run_jobs(jobs: list[Job], request: Request, reporter: Reporter) -> Iterator
 
     workers = count_workers(jobs, request.workers)
     where = request.scheduler or f"{workers} worker{'s' if workers > 1 else ''}"
-    reporter.say(f"{len(jobs)} to do, on {where}; logs in {request.output / LOG_FOLDER}")
+    what = "mosaics to do" if jobs[0].record.is_mosaic else "to do"
+    reporter.say(f"{len(jobs)} {what}, on {where}; logs in {request.output / LOG_FOLDER}")
     with open_client(workers=workers, scheduler=request.scheduler) as client:
         reporter.start(len(jobs))
         renew_after = RENEW_AFTER if request.scheduler is None else None
@@ -162,7 +238,7 @@ class _ManifestWriter:
 
     def __init__(self, folder: Path, present: dict[str, Record]) -> None:
         self._folder = folder
-        self._records = dict(present)
+        self.records = dict(present)
         self._written = 0.0
         self._cost = 0.0
         self._problem: OutputError | None = None
@@ -178,7 +254,7 @@ class _ManifestWriter:
 
         Return the record as it is kept, and the names of the removed products.
         """
-        before, removed = self._records.get(record.exposure), []
+        before, removed = self.records.get(record.exposure), []
         kept = self._enter(record)
         if record.status == "done" and before is not None:
             names = {product.name for product in record.outputs}
@@ -198,10 +274,10 @@ class _ManifestWriter:
 
     def _enter(self, record: Record) -> Record:
         """Enter a record; products of an earlier run stay listed until there are new ones."""
-        before = self._records.get(record.exposure)
+        before = self.records.get(record.exposure)
         if record.status != "done" and before is not None:
             record = replace(record, outputs=before.outputs)
-        self._records[record.exposure] = record
+        self.records[record.exposure] = record
         return record
 
     def _try_to_write(self) -> None:
@@ -214,6 +290,6 @@ class _ManifestWriter:
 
     def _write(self) -> None:
         started = time.monotonic()
-        write_manifest(self._folder, self._records)
+        write_manifest(self._folder, self.records)
         self._written = time.monotonic()
         self._cost = self._written - started

@@ -208,9 +208,10 @@ def _draw(ramp: NDArray[np.float32], fits: dict[str, _Fit], path: Path) -> None:
         f"the showers\n(differences of groups 1 and {onset})",
         *(f"rate\n{title}" for title in _MASKS.values()),
     ]
-    norm = Normalize(vmin=_BUILDER.rate - 2, vmax=_BUILDER.rate + 4)
+    level = float(np.median(_BUILDER.rate))
+    norm = Normalize(vmin=level - 2, vmax=level + 4)
     images = [seen, *(fit.rate for fit in fits.values())]
-    norms = [Normalize(vmin=_BUILDER.rate - 5, vmax=_BUILDER.rate + 15), *[norm] * len(fits)]
+    norms = [Normalize(vmin=level - 5, vmax=level + 15), *[norm] * len(fits)]
     for panel, title, image, stretch in zip(panels, titles, images, norms, strict=True):
         panel.set_facecolor("0.55")
         panel.imshow(image, origin="lower", cmap="viridis", norm=stretch, interpolation="nearest")

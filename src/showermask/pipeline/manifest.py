@@ -1,10 +1,14 @@
-"""The record of a batch: one row per exposure, in ``manifest.ecsv`` beside the products."""
+"""The record of a batch: a row for each product, in ``manifest.ecsv`` beside the products.
+
+An exposure or a mosaic of which there is no product (yet) has one row without a product.
+"""
 
 from __future__ import annotations
 
+import csv
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
@@ -13,12 +17,25 @@ from showermask.exceptions import OutputError
 from showermask.files import atomic_write, sha256_of
 from showermask.regionfile.lookup import MANIFEST_NAME
 
-__all__ = ["FileState", "Record", "file_time", "read_manifest", "write_manifest"]
+__all__ = ["UNMASKED_FOLDER", "FileState", "Record", "file_time", "read_manifest", "write_manifest"]
 
-_FORMAT = "showermask-manifest-1.0"
+#: Folder in the output of a batch with its mosaics without masks.
+UNMASKED_FOLDER = "unmasked"
 
-#: Columns that hold JSON in the file.
+_FORMAT = "showermask-manifest-2.0"
+#: One row for each exposure, with its products as JSON.
+_OLD_FORMAT = "showermask-manifest-1.0"
+
+#: Columns that hold JSON in the file; a column of the old format is among them.
 _JSON = ("parameters", "versions", "outputs")
+#: Columns of a product, and what is in them where there is none.
+_OF_PRODUCT = {
+    "product": "",
+    "product_size": 0,
+    "product_time": 0,
+    "product_sha256": "",
+    "made_from": "",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +50,8 @@ class FileState:
     mtime: int
     #: Hash of the content.
     sha256: str
+    #: Files that it was made from, with their hashes.
+    made_from: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of_file(cls, path: Path) -> FileState:
@@ -56,16 +75,16 @@ class FileState:
 
 @dataclass(frozen=True, kw_only=True)
 class Record:
-    """The record of one exposure in a batch.
+    """The record of one exposure in a batch, or of one mosaic.
 
     Parameters
     ----------
     exposure : str
-        Product root.
+        Product root; of a mosaic its product name.
     status : str
         ``done``, ``failed``, or ``pending`` until it is one of these.
     input : str
-        The product that was started from.
+        The product that was started from; of a mosaic the association, where one was given.
     input_size : int
         Its size in bytes.
     input_time : str
@@ -74,6 +93,8 @@ class Record:
         The region file.
     sha256 : str
         Its hash, of when it was applied; with mask files, that of all of them.
+    input_sha256 : str
+        Hash of the input.
     showers, regions, pixels, frame_pixels : int
         Number of masked showers, of other entries, of distinct masked pixels summed over
         integrations, and of those of the frame.
@@ -88,7 +109,7 @@ class Record:
     finished : str
         When, ISO 8601.
     outputs : tuple of FileState
-        The products: name, size in bytes, time in ns, sha256.
+        The products: name, size in bytes, time in ns, sha256, what they were made from.
     error : str
         Why it failed.
     """
@@ -100,6 +121,7 @@ class Record:
     input_time: str
     region_file: str
     sha256: str
+    input_sha256: str = ""
     showers: int = 0
     regions: int = 0
     pixels: int = 0
@@ -117,6 +139,16 @@ class Record:
         """The kind of products that the exposure was to be made into."""
         return str(self.parameters["to"])
 
+    @property
+    def is_mosaic(self) -> bool:
+        """Whether it is that of a mosaic, not of an exposure."""
+        return "members" in self.parameters
+
+    def product(self, suffix: str) -> FileState | None:
+        """Return the product of a suffix (``cal`` …), None where there is none."""
+        name = f"{self.exposure}_{suffix}.fits"
+        return next((product for product in self.outputs if product.name == name), None)
+
     def is_current(self, wanted: Record, folder: Path) -> bool:
         """Tell whether there is nothing to do for a wanted record, with products in ``folder``."""
         same = ("input", "input_size", "input_time", "sha256", "parameters")
@@ -128,24 +160,51 @@ class Record:
         )
 
     @classmethod
-    def from_row(cls, row: Mapping[str, Any]) -> Self:
-        """Make a record of a row of the file; raise `ValueError` when it can't be one of ours."""
-        values = {name: json.loads(row[name] or "{}") for name in _JSON if name in row}
-        values["outputs"] = tuple(FileState(**entry) for entry in values.get("outputs", ()))
-        record = cls(**{**row, **values})
+    def from_rows(cls, rows: Sequence[Mapping[str, Any]]) -> Self:
+        """Make a record of its rows; raise `ValueError` when they can't be ours."""
+        first = {key: value for key, value in rows[0].items() if key not in _OF_PRODUCT}
+        values = {name: json.loads(first[name] or "{}") for name in _JSON if name in first}
+        if "outputs" in values:
+            outputs = [FileState(**entry) for entry in values["outputs"]]
+        else:
+            outputs = [_product_of(row) for row in rows if row["product"]]
+        record = cls(**{**first, **values, "outputs": tuple(outputs)})
         # Names of products are names, not paths: what is listed here may be removed one day.
         paths = [p.name for p in record.outputs if p.name in {"", ".."} or "/" in p.name]
         if paths or not record.target:
             raise ValueError(f"{record.exposure}: {', '.join(paths)} is not the name of a product")
         return record
 
-    def to_row(self) -> dict[str, Any]:
-        """Return the row of the file."""
-        row = {column.name: getattr(self, column.name) for column in fields(self)}
-        row["parameters"] = json.dumps(self.parameters, sort_keys=True)
-        row["versions"] = json.dumps(self.versions) if self.versions else ""
-        row["outputs"] = json.dumps([asdict(product) for product in self.outputs])
-        return row
+    def to_rows(self) -> list[dict[str, Any]]:
+        """Return the rows of the file: one for each product, one at least."""
+        names = [column.name for column in fields(self) if column.name != "outputs"]
+        common = {name: getattr(self, name) for name in names}
+        common["parameters"] = json.dumps(self.parameters, sort_keys=True)
+        common["versions"] = json.dumps(self.versions) if self.versions else ""
+        products: list[dict[str, Any]] = [
+            {
+                "product": product.name,
+                "product_size": product.size,
+                "product_time": product.mtime,
+                "product_sha256": product.sha256,
+                "made_from": json.dumps(product.made_from) if product.made_from else "",
+            }
+            for product in self.outputs
+        ]
+        return [{**common, **product} for product in products or [_OF_PRODUCT]]
+
+
+def _product_of(row: Mapping[str, Any]) -> FileState:
+    made_from = json.loads(row["made_from"] or "{}")
+    if not isinstance(made_from, dict):
+        raise TypeError(f"{row['product']}: made_from is no mapping")
+    return FileState(
+        name=row["product"],
+        size=row["product_size"],
+        mtime=row["product_time"],
+        sha256=row["product_sha256"],
+        made_from=made_from,
+    )
 
 
 def file_time(path: Path) -> str:
@@ -156,47 +215,88 @@ def file_time(path: Path) -> str:
 
 def read_manifest(folder: Path) -> dict[str, Record]:
     """Read the manifest of a batch."""
-    from astropy.table import Table
-
     path = folder / MANIFEST_NAME
     if not path.exists():
         return {}
     try:
-        table = Table.read(path, format="ascii.ecsv", fill_values=None)
-        names = [f.name for f in fields(Record) if f.name in table.colnames]
-        records = [Record.from_row({name: _plain(line[name]) for name in names}) for line in table]
+        form, rows = _read_table(path)
+        by_exposure: dict[str, list[dict[str, Any]]] = {}
+        for row in rows:
+            by_exposure.setdefault(row["exposure"], []).append(row)
+        records = {root: Record.from_rows(of_one) for root, of_one in by_exposure.items()}
     except Exception as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
         raise OutputError(
             f"{path}: can't be read as the manifest of a batch ({reason}); "
             "take another output directory"
         ) from error
-    if table.meta.get("format") != _FORMAT:
-        raise OutputError(f"{path}: its format is {table.meta.get('format')}, expected {_FORMAT}")
-    return {record.exposure: record for record in records}
+    if form not in (_FORMAT, _OLD_FORMAT):
+        raise OutputError(f"{path}: its format is {form}, expected {_FORMAT}")
+    return records
 
 
 def write_manifest(folder: Path, records: Mapping[str, Record]) -> None:
     """Write the manifest of a batch, whole or not at all."""
+    rows = [row for root in sorted(records) for row in records[root].to_rows()]
+    with atomic_write(folder / MANIFEST_NAME) as staged:
+        _write_table(staged, rows)
+
+
+# Table itself keeps each column of text as wide as its longest cell, which for a mosaic of many
+# exposures is some ten thousand characters; so it reads and writes the header alone.
+
+
+def _read_table(path: Path) -> tuple[Any, list[dict[str, Any]]]:
+    """Return the format and the rows of a table in ECSV."""
+    from astropy.table import Table
+
+    with path.open(encoding="utf-8", newline="") as stream:
+        header: list[str] = []
+        lines = csv.reader(_after_header(stream, header), delimiter=" ", strict=True)
+        table = Table.read("".join(header), format="ascii.ecsv")
+        kinds = {name: table[name].dtype.kind for name in table.colnames}
+        convert = [{"i": int, "f": float}.get(kind, str) for kind in kinds.values()]
+        known = {*(column.name for column in fields(Record)), *_OF_PRODUCT}
+        rows = [
+            {
+                name: kind(text)
+                for name, kind, text in zip(kinds, convert, line, strict=True)
+                if name in known
+            }
+            for line in lines
+            if line
+        ]
+    return table.meta.get("format"), rows
+
+
+def _after_header(stream: Iterator[str], header: list[str]) -> Iterator[str]:
+    """Put the comments and the line of names into ``header``, and yield the others."""
+    for line in stream:
+        header.append(line)
+        if not line.startswith("#"):
+            break
+    return stream
+
+
+def _write_table(path: Path, rows: list[dict[str, Any]]) -> None:
     from astropy import units
     from astropy.table import Table
 
-    rows = [records[root].to_row() for root in sorted(records)]
     types = {int: "i8", float: "f8", str: "U"}
-    columns = [f.name for f in fields(Record)]
     # Types are those of a record with nothing in it, for a manifest may have no row.
-    empty = Record(
+    (empty,) = Record(
         exposure="", input="", input_size=0, input_time="", region_file="", sha256="", parameters={}
-    ).to_row()
+    ).to_rows()
     table = Table(
-        {name: [row[name] for row in rows] for name in columns},
-        dtype=[types[type(empty[name])] for name in columns],
+        {name: [] for name in empty},
+        dtype=[types[type(value)] for value in empty.values()],
         meta={"format": _FORMAT},
     )
-    table["input_size"].unit, table["seconds"].unit = units.byte, units.s
-    with atomic_write(folder / MANIFEST_NAME) as staged:
-        table.write(staged, format="ascii.ecsv")
-
-
-def _plain(value: Any) -> Any:
-    return value.item() if hasattr(value, "item") else value
+    table["input_size"].unit = table["product_size"].unit = units.byte
+    table["product_time"].unit, table["seconds"].unit = units.ns, units.s
+    table.write(path, format="ascii.ecsv")
+    with path.open("a", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(
+            stream, delimiter=" ", lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC
+        )
+        writer.writerows([row[name] for name in empty] for row in rows)

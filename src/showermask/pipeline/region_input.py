@@ -37,6 +37,9 @@ def find_region_file(
     `~pathlib.Path` or None
         The region file.
     """
+    if _is_none(step.region_file):
+        log.info("%s: nothing %s: region_file is none", exposure.name, done)
+        return None
     lookup = RegionLookup(step.region_file)
     beside = Path(step.input_dir)
     found = lookup.find(exposure.root, beside)
@@ -78,7 +81,7 @@ def find_detector_file(step: Any, exposure: Exposure) -> RegionFile | None:
         When a file is not valid, or the one that is given is not for the exposure.
     """
     given = step.detector_file
-    if given and given.lower() == "none":
+    if _is_none(given):
         return None
     if given:
         region_file = read_regions(given)
@@ -87,4 +90,10 @@ def find_detector_file(step: Any, exposure: Exposure) -> RegionFile | None:
             problems.append("is for an exposure, expected a file with detector (badpixels)")
         RegionFileError.check_none([f"{region_file.name}: {problem}" for problem in problems])
         return region_file
-    return RegionLookup(step.region_file).find_detector_file(exposure, Path(step.input_dir))
+    folder = None if _is_none(step.region_file) else step.region_file
+    return RegionLookup(folder).find_detector_file(exposure, Path(step.input_dir))
+
+
+def _is_none(given: str | None) -> bool:
+    """Tell whether a parameter says that no file is to be taken, nor looked for."""
+    return given is not None and given.lower() == "none"

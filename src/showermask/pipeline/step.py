@@ -33,7 +33,7 @@ class ManualShowerMaskStep(AtomicSave):
     suffix: str | None
 
     spec = """
-        region_file = string(default=None) # Region file, or a directory of <exposure>_showers.yaml, .yml, .asdf
+        region_file = string(default=None) # Region file, or a directory of <exposure>_showers.yaml, .yml, .asdf; none for none
         detector_file = string(default=None) # Bad pixels of the detector; <detector>_badpixels.yaml in the directory of region files by default, none for none
         flags = force_list(default=list('JUMP_DET', 'DO_NOT_USE')) # Flags of what names none
         max_masked_fraction = float(default=0.5, min=0.0, max=1.0) # Largest part of a frame that may be masked

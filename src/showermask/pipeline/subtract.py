@@ -47,7 +47,7 @@ class SubtractShowersStep(AtomicSave):
     suffix: str | None
 
     spec = """
-        region_file = string(default=None) # Region file, or a directory of <exposure>_showers.yaml, .yml, .asdf
+        region_file = string(default=None) # Region file, or a directory of <exposure>_showers.yaml, .yml, .asdf; none for none
         override_gain = string(default=None) # GAIN reference file; measured from the ramp by default
         override_readnoise = string(default=None) # READNOISE reference file; measured by default
         force = boolean(default=False) # Subtract from moving targets and time series as well

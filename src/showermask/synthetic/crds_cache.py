@@ -25,7 +25,8 @@ _CONTEXT = "jwst_0001.pmap"
 # What calwebb_detector1 and calwebb_image2 ask for beyond the files that are made here.
 _SKIPPED_TYPES = tuple(  # a paragraph is easier to read than thirty lines
     """
-    area bkg camera chromcorr collimator dflat disperser distortion emicorr fflat
+    abvegaoffset apcorr area bkg camera chromcorr collimator dflat disperser distortion emicorr
+    fflat
     filteroffset flat fore fpa ifufore ifupost ifuslicer ipc msa ote pastasoss persat photom
     pictureframe refpix regions sflat sirskernel specwcs superbias trapdensity trappars
     wavelengthrange
@@ -33,7 +34,7 @@ _SKIPPED_TYPES = tuple(  # a paragraph is easier to read than thirty lines
 )
 
 
-_ASDF_TYPES = frozenset(("distortion", "filteroffset"))
+_ASDF_TYPES = frozenset(("abvegaoffset", "distortion", "filteroffset"))
 
 
 @dataclass(frozen=True, kw_only=True)

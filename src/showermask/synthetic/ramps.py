@@ -66,8 +66,8 @@ class RampBuilder:
     nx: int
     #: Time between groups in s; MIRI's FASTR1 full frame by default (JDox).
     group_time: float = 2.775
-    #: True rate of every pixel in DN/s.
-    rate: float = 10.0
+    #: True rate in DN/s: of every pixel, or an image.
+    rate: float | NDArray[np.float64] = 10.0
     #: Level of the first group in DN, above what the rate gives.
     pedestal: float = 0.0
     #: Electrons per DN, for the photon noise.
@@ -94,8 +94,7 @@ class RampBuilder:
     def array(self) -> NDArray[np.float32]:
         """Return the ramp in DN, ``(nints, ngroups, ny, nx)`` float32."""
         rng = np.random.default_rng(self.seed)
-        step = self.rate * self.group_time
-        ramp = np.full(self.shape, step)
+        ramp = np.broadcast_to(np.asarray(self.rate) * self.group_time, self.shape).astype(float)
         if self.readnoise:
             ramp = rng.poisson(ramp * self.gain) / self.gain
         ramp = np.cumsum(ramp, axis=1) + self.pedestal

@@ -19,6 +19,8 @@ _V2, _V3 = -453.0, -373.0
 #: MJy/sr for a DN/s; a round number near that of F1000W.
 PHOTMJSR = 0.5
 _FILTERS = ("F560W", "F770W", "F1000W", "F1500W", "F2100W")
+#: Width of a star in pixels, as the aperture corrections have it.
+_STAR_WIDTH = 1.5
 _STERADIANS = (PIXEL_SCALE * math.pi / 180 / 3600) ** 2
 
 
@@ -39,6 +41,7 @@ def sky_reference_models(image_shape: tuple[int, int], subarray: str) -> Iterato
     """
     from astropy import units
     from astropy.modeling import models
+    from astropy.table import Table
     from stdatamodels.jwst import datamodels
 
     ny, nx = image_shape
@@ -83,6 +86,28 @@ def sky_reference_models(image_shape: tuple[int, int], subarray: str) -> Iterato
         model.meta.photometry.pixelarea_steradians = _STERADIANS
         model.meta.photometry.pixelarea_arcsecsq = PIXEL_SCALE**2
         yield reftype, model
+
+    yield "apcorr", _aperture_corrections(subarray)
+    vega = datamodels.ABVegaOffsetModel()
+    vega.abvega_offset = Table({"filter": list(_FILTERS), "abvega_offset": [5.0] * len(_FILTERS)})
+    yield "abvegaoffset", vega
+
+
+def _aperture_corrections(subarray: str) -> Any:
+    """Return apertures of a Gaussian star, with what lies outside of each."""
+    from stdatamodels.jwst import datamodels
+
+    rows = [
+        (name, subarray, share, _STAR_WIDTH * math.sqrt(-2 * math.log(1 - share)), 1 / share, 8, 12)
+        for name in _FILTERS
+        for share in (0.2, 0.3, 0.5, 0.6, 0.7, 0.8)
+    ]
+    numbers = [(name, "<f4") for name in ("eefraction", "radius", "apcorr", "skyin", "skyout")]
+    model = datamodels.MirImgApcorrModel()
+    model.apcorr_table = np.array(rows, dtype=[("filter", "S12"), ("subarray", "S17"), *numbers])
+    model.meta.exposure.type = "MIR_IMAGE"
+    model.meta.exposure.p_exptype = "MIR_IMAGE|"
+    return model
 
 
 def point(model: Any, ra: float, dec: float) -> None:
