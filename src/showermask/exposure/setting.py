@@ -25,7 +25,7 @@ _KEYWORDS = {
 
 @dataclass(frozen=True, kw_only=True, order=True)
 class Setting:
-    """What exposures of one mosaic have in common; empty where not recorded."""
+    """The facts that exposures of one mosaic have in common; empty where not recorded."""
 
     program: str
     target: str

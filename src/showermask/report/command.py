@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
 
 from showermask.exposure.names import product_root
@@ -39,14 +40,32 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=2000,
         help="show at most this many showers in pictures (default: %(default)s)",
     )
+    parser.add_argument(
+        "--json",
+        action="store_true",
+        help="print what the page says as JSON, and write no page",
+    )
 
 
 def run(options: argparse.Namespace) -> int:
     """Run the command."""
-    from showermask.report.writer import report_batch, report_exposure
+    from showermask.report.writer import (
+        describe_batch,
+        describe_exposure,
+        report_batch,
+        report_exposure,
+    )
 
     if (options.batch is None) == (options.one is None):
         options.parser.error("expected either the output of a batch or --one EXPOSURE REGIONS")
+    if options.json:
+        described = (
+            describe_batch(options.batch)
+            if options.one is None
+            else describe_exposure(*options.one)
+        )
+        print(json.dumps(described, indent=2))
+        return 0
     if options.one is None:
         page = options.output or options.batch / "report.html"
         report_batch(options.batch, page, pictures=options.pictures)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
 from importlib.resources import files
@@ -15,13 +15,15 @@ import jinja2
 import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
+from scipy.ndimage import binary_dilation
 
 from showermask import __version__
 from showermask.exposure.product import Exposure
 from showermask.masking.footprint import Footprint
 from showermask.messages import counted, printable
-from showermask.regionfile.entry import Entry, Status
+from showermask.regionfile.entry import Box, Entry, Status, grow_box
 from showermask.report.cutouts import Curve, Cutout
+from showermask.report.mosaics import Mosaic, MosaicPlace
 from showermask.report.pictures import (
     COLOUR_MAP,
     LEGEND,
@@ -32,10 +34,27 @@ from showermask.report.pictures import (
     save_picture,
 )
 
-__all__ = ["PICTURE_NAME", "Album", "EntryReport", "ExposureReport", "Figure", "Summary", "page"]
+__all__ = [
+    "PICTURE_NAME",
+    "Album",
+    "EntryReport",
+    "ExposureReport",
+    "Figure",
+    "FilterReport",
+    "MosaicReport",
+    "Report",
+    "Summary",
+    "page",
+]
+
+_MOST_CHANGED = 10
+#: Pixels around a shower in a picture of the mosaic, at least.
+_LEAST_MARGIN = 16
 
 #: What the files of an album are called.
-PICTURE_NAME = re.compile(r"\d{5,}-(evidence|residual|curve|before|after|flags)\.(png|svg)")
+PICTURE_NAME = re.compile(
+    r"\d{5,}-(mosaic-)?(evidence|residual|curve|before|after|difference|weight|flags)\.(png|svg)"
+)
 
 
 @dataclass(frozen=True)
@@ -48,6 +67,9 @@ class Figure:
     extent: str
     low: str = ""
     high: str = ""
+    #: A picture to blink it with, and its title.
+    other: str = ""
+    other_title: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +90,9 @@ class EntryReport:
     is_subtracted: bool = False
     #: Its surroundings; none where they can't be shown.
     figures: tuple[Figure, ...] = ()
+    #: Where it lies in the mosaic, and its surroundings there.
+    place: MosaicPlace | None = None
+    mosaic_figures: tuple[Figure, ...] = ()
 
     @property
     def facts(self) -> str:
@@ -75,6 +100,11 @@ class EntryReport:
         integration = self.entry.integration
         which = "all integrations" if integration is None else f"integration {integration}"
         return f"{which}, {self.groups}; {self.entry.location}"
+
+    @property
+    def is_masked(self) -> bool:
+        """Whether its pixels are masked."""
+        return self.entry.is_accepted and not self.is_subtracted
 
     @property
     def pixels_text(self) -> str:
@@ -95,6 +125,8 @@ class ExposureReport:
     name: str
     #: ``done``, ``failed`` or ``pending``.
     status: str
+    #: Name of the filter.
+    filter: str = ""
     #: The product that was masked.
     source: str = ""
     region_file: str = ""
@@ -112,6 +144,13 @@ class ExposureReport:
     #: Exposure time in s that a masked pixel loses on average.
     seconds: float | None = None
     notes: tuple[str, ...] = ()
+
+    @property
+    def largest_loss(self) -> float | None:
+        """Exposure time in s that a pixel of the costliest entry loses."""
+        losses = [report.seconds for report in self.entries if report.is_masked]
+        known = [seconds for seconds in losses if seconds is not None]
+        return max(known) if known or losses else 0.0 if self.is_known else None
 
     @property
     def is_known(self) -> bool:
@@ -138,6 +177,85 @@ class ExposureReport:
 
 
 @dataclass(frozen=True, kw_only=True)
+class MosaicReport:
+    """One mosaic."""
+
+    name: str
+    filter: str
+    #: Number of its exposures.
+    exposures: int
+    #: Unit of its pixels.
+    unit: str
+    #: Whether there is a mosaic without masks to compare it with.
+    is_compared: bool = False
+    #: Showers that lie in it, those that changed it most first, and in which exposure.
+    entries: tuple[tuple[str, EntryReport], ...] = ()
+    figures: tuple[Figure, ...] = ()
+
+    @property
+    def most_changed(self) -> list[tuple[str, EntryReport]]:
+        """The ten showers that changed it most."""
+        return list(self.entries[:_MOST_CHANGED])
+
+    @property
+    def empty(self) -> list[tuple[str, EntryReport]]:
+        """The showers that leave pixels of it empty."""
+        return [one for one in self.entries if one[1].place is not None and one[1].place.empty]
+
+    @property
+    def empty_pixels(self) -> int:
+        """Number of pixels that showers leave empty."""
+        return sum(report.place.empty for _, report in self.entries if report.place is not None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """What the page shows."""
+
+    exposures: tuple[ExposureReport, ...]
+    mosaics: tuple[MosaicReport, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def by_filter(self) -> list[FilterReport]:
+        """The cost of the masks in each filter, where more than one is known."""
+        names = sorted({one.filter for one in self.exposures if one.is_known and one.filter})
+        return [FilterReport.of_exposures(name, self.exposures) for name in names]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FilterReport:
+    """The cost of the masks in one filter."""
+
+    name: str
+    exposures: int
+    showers: int
+    #: Masked pixels of all integrations.
+    pixels: int
+    #: Exposure time in s that is lost, summed over the masked pixels, and over all pixels that
+    #: lose any its mean; and the largest of a pixel.
+    mean_loss: float | None
+    largest_loss: float | None
+
+    @classmethod
+    def of_exposures(cls, name: str, exposures: Iterable[ExposureReport]) -> FilterReport:
+        """Sum the exposures of a filter."""
+        found = [one for one in exposures if one.is_known and one.filter == name]
+        pixels = sum(one.integration_pixels for one in found)
+        lost = [(one.seconds, one.integration_pixels) for one in found if one.integration_pixels]
+        known = [seconds * count for seconds, count in lost if seconds is not None]
+        largest = [one.largest_loss for one in found if one.largest_loss is not None]
+        return cls(
+            name=name,
+            exposures=len(found),
+            showers=sum(one.showers for one in found),
+            pixels=pixels,
+            mean_loss=sum(known) / pixels if pixels and len(known) == len(lost) else None,
+            largest_loss=max(largest, default=None),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
 class Summary:
     """The heading of the page, and a line below it."""
 
@@ -145,11 +263,14 @@ class Summary:
     subtitle: str
 
 
-def page(summary: Summary, exposures: Iterable[ExposureReport]) -> Iterator[str]:
+def page(summary: Summary, report: Report) -> Iterator[str]:
     """Yield the page in pieces."""
     yield from _template().generate(
         summary=summary,
-        exposures=list(exposures),
+        exposures=report.exposures,
+        mosaics=report.mosaics,
+        notes=report.notes,
+        filters=report.by_filter,
         style=Markup(_resource("page.css")),  # noqa: S704  # our own
         legend=LEGEND,
         gradient=Markup(_gradient()),  # noqa: S704  # likewise
@@ -201,6 +322,54 @@ class Album:
             figures.append(self._add("flags", flags, outline, cutout, cutout.dq_title, None))
         return tuple(figures)
 
+    def draw_place(self, place: MosaicPlace, mosaic: Mosaic) -> tuple[Figure, ...]:
+        """Draw a shower in the mosaic: with and without masks, the difference, the weight."""
+        self._count += 1
+        ny, nx = mosaic.after.shape
+        margin = max(_LEAST_MARGIN, *(part.stop - part.start for part in place.box))
+        box = grow_box(place.box, margin // 2, (ny, nx))
+        around = np.zeros((ny, nx), bool)
+        around[place.box] = place.inside
+        return self._draw_mosaic(mosaic, box, _edges(around[box]))
+
+    def draw_mosaic(self, mosaic: Mosaic) -> tuple[Figure, ...]:
+        """Draw a mosaic as a whole."""
+        self._count += 1
+        ny, nx = mosaic.after.shape
+        return self._draw_mosaic(mosaic, (slice(0, ny), slice(0, nx)), None)
+
+    def _draw_mosaic(
+        self, mosaic: Mosaic, box: Box, outline: NDArray[np.bool_] | None
+    ) -> tuple[Figure, ...]:
+        after = mosaic.after[box]
+        before = None if mosaic.before is None else mosaic.before[box]
+        scale = Scale.of_values(after) if before is None else Scale.of_values(before, after)
+        drawn: list[tuple[str, str, NDArray[np.float32], Scale, str]] = []
+        if before is not None:
+            drawn.append(("before", "mosaic without masks", before, scale, mosaic.unit))
+        drawn.append(("after", "mosaic with masks", after, scale, mosaic.unit))
+        if before is not None:
+            left = before - after
+            drawn.append(("difference", "without less with", left, Scale.of_values(left), ""))
+        weight = mosaic.weight[box]
+        full = Scale(0.0, max(float(weight.max()), 1e-30))
+        drawn.append(("weight", "weight", weight, full, "of the largest"))
+        figures = []
+        for name, title, image, colours, unit in drawn:
+            file = f"{self._count:05d}-mosaic-{name}.png"
+            save_picture(self._folder / file, draw_image(image, colours), None, outline)
+            ends = ("0", "1 of the largest") if name == "weight" else None
+            low, high = ends or (f"{colours.low:.3g}", f"{colours.high:.3g} {unit}".strip())
+            figures.append(
+                Figure(
+                    picture=f"{self._address}/{file}", title=title, extent="", low=low, high=high
+                )
+            )
+        if before is not None:  # the two that are compared, to be blinked
+            both = replace(figures[1], other=figures[0].picture, other_title=figures[0].title)
+            figures[1] = both
+        return tuple(figures)
+
     def _add(
         self,
         name: str,
@@ -232,6 +401,12 @@ class Album:
         draw_curve(self._folder / file, curve, footprint.groups, time)
         title = "light curve: inside less a ring around it"
         return Figure(picture=f"{self._address}/{file}", title=title, extent="")
+
+
+def _edges(inside: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return the pixels around a region, the first row last."""
+    edges: NDArray[np.bool_] = (binary_dilation(inside) & ~inside)[::-1]
+    return edges
 
 
 def _outline(entry: Entry, cutout: Cutout) -> NDArray[np.float64] | None:

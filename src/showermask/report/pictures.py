@@ -32,6 +32,8 @@ __all__ = [
 COLOUR_MAP = "viridis"
 #: Size in pixels that a picture is enlarged to, along its longer side.
 _ENLARGED = 480
+#: Size of the largest picture, along its longer side.
+_LARGEST = 1200
 _NO_VALUE = (0.55, 0.55, 0.55, 1.0)
 _NO_FLAG = (0.95, 0.95, 0.96, 1.0)
 #: Bits and colour (red, green, blue) of the flags, the first that applies.
@@ -131,9 +133,12 @@ def _as_bytes(coloured: NDArray[np.float64]) -> NDArray[np.uint8]:
 
 
 def save_picture(
-    path: Path, picture: NDArray[np.uint8], outline: NDArray[np.float64] | None
+    path: Path,
+    picture: NDArray[np.uint8],
+    outline: NDArray[np.float64] | None,
+    edges: NDArray[np.bool_] | None = None,
 ) -> None:
-    """Save a picture as PNG, enlarged, with an outline over it.
+    """Save a picture as PNG, enlarged or made smaller, with an outline over it.
 
     Parameters
     ----------
@@ -143,13 +148,20 @@ def save_picture(
         ``(rows, columns, 3)`` uint8.
     outline : `numpy.ndarray` or None
         ``(n, 2)``: columns and rows of the corners, from the upper left corner of the picture.
+    edges : `numpy.ndarray` or None, optional
+        ``(rows, columns)``: the pixels of an outline, which are drawn white.
     """
     from PIL import Image, ImageDraw
 
+    if edges is not None:
+        picture = picture.copy()
+        picture[edges] = 255
     height, width = picture.shape[:2]
     factor = max(1, round(_ENLARGED / max(height, width)))
     size = width * factor, height * factor
     image = Image.fromarray(picture).resize(size, Image.Resampling.NEAREST)
+    if max(size) > _LARGEST:
+        image.thumbnail((_LARGEST, _LARGEST), Image.Resampling.BOX)
     if outline is not None:
         points = [(float(x) * factor, float(y) * factor) for x, y in outline]
         canvas = ImageDraw.Draw(image)

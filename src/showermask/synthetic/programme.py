@@ -29,7 +29,8 @@ _SHOWERS = (
     Shower(integration=0, group=4, x=62.0, y=30.0, a=14.0, b=11.0, theta=20.0),
     Shower(integration=0, group=0, x=30.0, y=66.0, a=12.0, b=12.0, theta=0.0),
 )
-_AMPLITUDE, _DECAY = 120.0, 40.0
+#: DN of the first difference, and seconds: some DN/s in the rate, as observers tell of.
+_AMPLITUDE, _DECAY = 12.0, 40.0
 _EXPOSURE_TIME = 120.0 / 86400  # from the start of an exposure to that of the next, in days
 
 
