@@ -1,11 +1,14 @@
 """Persistence: what saturated in an exposure is masked in the later ones, and only there."""
 
+from importlib.metadata import version
 from pathlib import Path
 
+import asdf
 import numpy as np
 import pytest
 from astropy.io import fits
 from jwst.datamodels import dqflags
+from jwst.persistence import PersistenceStep
 from stdatamodels.jwst import datamodels
 
 from showermask import BadPixels, RegionFile, Shower, read_regions, write_regions
@@ -38,7 +41,7 @@ def written(
 ):
     """Write a ramp in which pixels saturate, each from a group on in an integration."""
     builder = RampBuilder(
-        nints=nints, ngroups=ngroups, ny=image_shape[0], nx=image_shape[1], seed=1
+        nints=nints, ngroups=ngroups, ny=image_shape[0], nx=image_shape[1], readnoise=3.0, seed=1
     )
     model = builder.model()
     for mask, integration, group, bits in saturated:
@@ -87,14 +90,17 @@ class TestDithers:
         assert np.array_equal(masked(THIRD), first | second)
         lines = capsys.readouterr().out.splitlines()
         assert lines == [
-            f"{FIRST}: no persistence of earlier exposures",
-            f"{SECOND}: 9 pixels saturated in {FIRST}, in {SECOND}_showers.yaml",
-            f"{THIRD}: 18 pixels saturated in {SECOND}, {FIRST}, in {THIRD}_showers.yaml",
+            f"{FIRST}: no persistence",
+            f"{SECOND}: 9 pixels, in {SECOND}_showers.yaml",
+            f"    9 saturated in {FIRST}, 764 s before: no trace",
+            f"{THIRD}: 18 pixels, in {THIRD}_showers.yaml",
+            f"    9 saturated in {SECOND}, 764 s before: no trace",
+            f"    9 saturated in {FIRST}, 1628 s before: no trace",
         ]
         (entry,) = read_regions(f"{SECOND}_showers.yaml").pixels
         assert (entry.x, entry.y) == ((19, 21), (9, 11))
         assert entry.flags == ("DO_NOT_USE", "PERSISTENCE")
-        assert entry.comment == f"saturated in {FIRST}, 764 s before"
+        assert entry.comment == f"saturated in {FIRST}, 764 s before; no trace"
 
     @pytest.mark.slow
     def test_through_batch_to_rates(self, dithers, tmp_path_factory):
@@ -171,7 +177,7 @@ class TestDithers:
         assert main(["propose", "--persistence", "."]) == 0
         assert main(["propose", "--persistence", ".", "--unsaturated-groups", "0"]) == 0
         assert not masked(SECOND).any()
-        assert f"{SECOND}: no persistence of earlier exposures; 1 entry" in capsys.readouterr().out
+        assert f"{SECOND}: no persistence; 1 entry" in capsys.readouterr().out
 
     def test_a_rejected_mask_is_not_written_over(self, dithers):
         """What is new goes into another; twice is as once."""
@@ -225,6 +231,243 @@ class TestDithers:
             assert main(["propose", "--persistence", ".", "-o", "regions"]) == 0
             assert np.array_equal(masked(SECOND, "regions"), scattered)
         assert Path(f"regions/{SECOND}_persistence.fits").exists()
+
+
+class TestTraces:
+    """Pixels are masked whether they show an excess, a deficit or nothing; that is said."""
+
+    @pytest.mark.parametrize(
+        ("slope", "trace"), [(40.0, "excess of "), (-40.0, "deficit of "), (0.0, "no trace")]
+    )
+    def test_excess_and_deficit(self, dithers, slope, trace, capsys):
+        """Of the rise in the first integration, against the surroundings."""
+        path = f"{SECOND}_jump.fits"
+        with datamodels.open(path) as model:
+            model.data[0, :, star(EXPOSURES[FIRST][2])] += slope * np.arange(10)
+            model.save(path)
+        assert main(["propose", "--persistence", "."]) == 0
+        assert np.array_equal(masked(SECOND), star(EXPOSURES[FIRST][2]))
+        (entry,) = read_regions(f"{SECOND}_showers.yaml").pixels
+        assert f"764 s before; {trace}" in entry.comment
+        assert f"9 saturated in {FIRST}, 764 s before: {trace}" in capsys.readouterr().out
+
+    def test_saturated_again(self, dithers, capsys):
+        """Nothing can be said of pixels that are saturated in both."""
+        again = [(star(EXPOSURES[FIRST][2]), 0, 2, 2)]
+        written(SECOND, mjd=60000.02, saturated=again)
+        assert main(["propose", "--persistence", "."]) == 0
+        assert f"9 saturated in {FIRST}, 764 s before\n" in capsys.readouterr().out
+
+
+class TestOtherSources:
+    """Exposures of other programmes, slews, and persistence arrays."""
+
+    def test_visits_in_folders(self, dithers):
+        """Their order is that of time, wherever they lie."""
+        for number, root in enumerate((THIRD, FIRST, SECOND)):
+            Path(f"visit{number}").mkdir()
+            Path(f"{root}_jump.fits").rename(f"visit{number}/{root}_jump.fits")
+        assert main(["propose", "--persistence", "visit0", "visit1", "visit2"]) == 0
+        first, second = (star(EXPOSURES[root][2]) for root in (FIRST, SECOND))
+        assert np.array_equal(masked(SECOND, "visit2"), first)
+        assert np.array_equal(masked(THIRD, "visit0"), first | second)
+
+    def test_earlier(self, dithers):
+        """They are sources, and get no region files."""
+        Path("other").mkdir()
+        Path(f"{FIRST}_jump.fits").rename(f"other/{FIRST}_jump.fits")
+        arguments = ["propose", "--persistence", f"{SECOND}_jump.fits", "-o", "regions"]
+        assert main([*arguments, "--earlier", "other"]) == 0
+        assert np.array_equal(masked(SECOND, "regions"), star(EXPOSURES[FIRST][2]))
+        assert {path.name for path in Path().rglob("*.yaml")} == {f"{SECOND}_showers.yaml"}
+        before = Path(f"regions/{SECOND}_showers.yaml").read_bytes()
+        assert main(arguments) == 0
+        assert Path(f"regions/{SECOND}_showers.yaml").read_bytes() == before
+
+    def test_slews(self, dithers, capsys):
+        """Until their end; where an exposure saturated too, that is the source."""
+        Path("slews.txt").write_text(
+            "x y until from\n"
+            "3:5 2 2023-02-25T00:30:00 2023-02-25T00:20:00\n"
+            "19 9:11 60001.0 59999.0\n"
+        )
+        assert main(["propose", "--persistence", ".", "--slews", "slews.txt"]) == 0
+        mine = np.zeros(FRAME, bool)
+        mine[2, 3:6] = True
+        star_pixels, rest = star(EXPOSURES[FIRST][2]), np.zeros(FRAME, bool)
+        rest[9:12, 19] = True
+        assert np.array_equal(masked(SECOND), mine | star_pixels)
+        assert np.array_equal(masked(FIRST), rest)
+        assert not masked(THIRD)[2, 3:6].any()
+        out = capsys.readouterr().out
+        assert "    3 on a slew in slews.txt, until 2023-02-25T00:30:00.000: no trace" in out
+        Path("slews.txt").write_text("0 0 60001.0\n")
+        assert main(["propose", "--persistence", ".", "--slews", "slews.txt"]) == 0
+        assert np.array_equal(masked(FIRST), np.arange(FRAME[0] * FRAME[1]).reshape(FRAME) == 0)
+
+    def test_slews_of_a_subarray(self, dithers):
+        """Pixels are those of the detector."""
+        Path("slews.txt").write_text("x y until\n14 12 60010\n")
+        written("a", mjd=60003.0, saturated=[], image_shape=(12, 12), corner=(11, 13))
+        assert main(["propose", "--persistence", "a_jump.fits", "--slews", "slews.txt"]) == 0
+        mask = masked("a", image_shape=(12, 12))
+        assert mask[2, 2]
+        assert mask.sum() == 1
+
+    @pytest.mark.parametrize(
+        ("table", "sentence"),
+        [
+            ("x y until\n5 -1 60001\n", "row 1: y is -1, expected a pixel from 0"),
+            ("x y until\n5 9:3 60001\n", "row 1: y is 9:3, expected the first pixel"),
+            ("x y until\n5 3 soon\n", "row 1: until is soon, expected UTC as"),
+            ("x y until from\n5 3 60001 60002\n", "from is 60002, not before until, 60001"),
+            ("x y\n5 3\n", "has the columns x, y, expected a table with the columns x, y, until"),
+            ("", "can't be read"),
+            ("1 2 3 4\n", "can't be read"),
+        ],
+    )
+    def test_slews_that_make_no_sense(self, dithers, table, sentence, capsys):
+        """Are refused before anything is written."""
+        Path("slews.txt").write_text(table)
+        assert main(["propose", "--persistence", ".", "--slews", "slews.txt"]) == 1
+        assert sentence in capsys.readouterr().err
+        assert not list(Path().glob("*.yaml"))
+
+    def test_slews_of_several_detectors(self, dithers, capsys):
+        """Say which."""
+        written("a", mjd=60003.0, saturated=[], detector="MIRIFUSHORT")
+        Path("slews.txt").write_text("1 2 60010\n")
+        arguments = ["propose", "--persistence", ".", "--slews", "slews.txt"]
+        assert main(arguments) == 1
+        assert "has no column detector, but the exposures are of" in capsys.readouterr().err
+        Path("slews.txt").write_text("x y until detector\n1 2 60010 mirifushort\n")
+        assert main(arguments) == 0
+        assert masked("a")[2, 1]
+        assert not masked(FIRST).any()
+
+
+@pytest.mark.skipif(
+    int(version("jwst").split(".")[0]) < 3, reason="the step of jwst 2 takes no persistence array"
+)
+class TestPersistenceArray:
+    """The file of the stock step, in and out."""
+
+    def step(self, root, **parameters):
+        """Run the stock step on an exposure, and return the pixels that it flags in all groups."""
+        parameters = {"skip": False, "persistence_time": 18600, **parameters}
+        result = PersistenceStep.call(f"{root}_jump.fits", **parameters)
+        flagged = (result.groupdq & dqflags.group["PERSISTENCE"]) > 0
+        return flagged.all(axis=(0, 1)) & ((result.groupdq & 2) == 0).all(axis=(0, 1))
+
+    def test_the_step_reads_ours(self, dithers):
+        """It flags in the third exposure what is masked there."""
+        first_two = [f"{root}_jump.fits" for root in (FIRST, SECOND)]
+        arguments = ["propose", "--persistence", *first_two, "-o", "regions"]
+        assert main([*arguments, "--save-persistence", "array.asdf"]) == 0
+        flagged = self.step(THIRD, persistence_array_file="array.asdf")
+        assert np.array_equal(flagged, star(EXPOSURES[FIRST][2]) | star(EXPOSURES[SECOND][2]))
+
+    def test_we_read_the_steps(self, dithers, capsys):
+        """The third exposure has the pixels that the first two have left."""
+        for root in (FIRST, SECOND):
+            self.step(root, save_persistence="array.asdf", persistence_array_file="array.asdf")
+        arguments = ["propose", "--persistence", f"{THIRD}_jump.fits"]
+        assert main([*arguments, "--persistence-array-file", "array.asdf"]) == 0
+        both = star(EXPOSURES[FIRST][2]) | star(EXPOSURES[SECOND][2])
+        assert np.array_equal(masked(THIRD), both)
+        assert "18 in the persistence array array.asdf, " in capsys.readouterr().out
+        before = Path(f"{THIRD}_showers.yaml").read_bytes()
+        assert main(arguments) == 0
+        assert Path(f"{THIRD}_showers.yaml").read_bytes() == before, "not looked at this time"
+
+    def test_in_and_out(self, dithers):
+        """Visit by visit gives what all at once gives, also in a second run."""
+        assert main(["propose", "--persistence", ".", "-o", "once"]) == 0
+        files = ["--persistence-array-file", "array.asdf", "--save-persistence", "array.asdf"]
+        for root in (FIRST, SECOND, THIRD):
+            arguments = ["propose", "--persistence", f"{root}_jump.fits", "-o", "parts"]
+            assert main([*arguments, *(files if root != FIRST else files[2:])]) == 0
+            assert np.array_equal(masked(root, "parts"), masked(root, "once"))
+        assert main(["propose", "--persistence", ".", "-o", "again", *files]) == 0
+        for root in EXPOSURES:
+            assert np.array_equal(masked(root, "again"), masked(root, "once"))
+
+    def test_other_detectors_stay(self, dithers):
+        """A file has one array a detector."""
+        asdf.AsdfFile(
+            {"NRS1": {"filename": "n", "rows": [1], "cols": [2], "vals": [3.0], "pers_time": 9}}
+        ).write_to("array.asdf")
+        assert main(["propose", "--persistence", ".", "--save-persistence", "array.asdf"]) == 0
+        with asdf.open("array.asdf") as file:
+            assert file["NRS1"]["filename"] == "n"
+            assert file["MIRIMAGE"]["pers_time"] == 18600
+
+    def test_subarray(self, dithers):
+        """What is written says where its pixels are; what the step wrote needs its exposure."""
+        places = [(star((5, 5))[:12, :12], 0, 2, 2)]
+        written("a", mjd=59999.9, saturated=places, image_shape=(12, 12), corner=(11, 13))
+        expected = star((15, 17))
+        ours = ["propose", "--persistence", "a_jump.fits", "--save-persistence", "ours.asdf"]
+        assert main([*ours, "-o", "a"]) == 0
+        self.step("a", save_persistence="theirs.asdf")
+        later = ["propose", "--persistence", f"{FIRST}_jump.fits"]
+        for name, extra in (("ours", []), ("theirs", ["--earlier", "a_jump.fits"])):
+            arguments = ["-o", name, "--persistence-array-file", f"{name}.asdf", *extra]
+            assert main([*later, *arguments]) == 0
+            assert np.array_equal(masked(FIRST, name), expected)
+
+    def test_where_nobody_tells(self, dithers, capsys):
+        """Subarrays of several corners: the exposure of the file is asked for."""
+        written("a", mjd=60004.0, saturated=[], image_shape=(12, 12), corner=(11, 13))
+        self.step(FIRST, save_persistence="array.asdf")
+        arguments = ["propose", "--persistence", f"{SECOND}_jump.fits", "a_jump.fits"]
+        arguments += ["--persistence-array-file", "array.asdf"]
+        assert main(arguments) == 1
+        assert "name that exposure too, with --earlier" in capsys.readouterr().err
+        assert main([*arguments, "--earlier", f"{FIRST}_jump.fits"]) == 0
+
+    @pytest.mark.parametrize(
+        ("tree", "sentence"),
+        [
+            ({"MIRIMAGE": 5}, "MIRIMAGE is something else, expected a persistence array"),
+            (
+                {
+                    "MIRIMAGE": {
+                        "filename": "a", "rows": [-1], "cols": [1], "vals": [1.0], "pers_time": 5,
+                    }
+                },
+                "MIRIMAGE: expected rows, cols and vals of one length",
+            ),
+            (None, "can't be read"),
+        ],
+    )  # fmt: skip
+    def test_other_files(self, dithers, tree, sentence, capsys):
+        """Are refused, and left as they are."""
+        if tree is not None:
+            asdf.AsdfFile(tree).write_to("array.asdf")
+        else:
+            Path("array.asdf").write_text("hello")
+        before = Path("array.asdf").read_bytes()
+        arguments = ["propose", "--persistence", "."]
+        assert main([*arguments, "--persistence-array-file", "array.asdf"]) == 1
+        assert sentence in capsys.readouterr().err
+        assert Path("array.asdf").read_bytes() == before
+
+    def test_needs_a_time(self, dithers, capsys):
+        """No window without a limit."""
+        arguments = ["propose", "--persistence", ".", "--save-persistence", "array.asdf"]
+        assert main([*arguments, "--time-limit", "any"]) == 1
+        assert "needs the time for which persistence matters" in capsys.readouterr().err
+        assert not Path("array.asdf").exists()
+
+
+def test_an_older_step_takes_no_array(dithers, monkeypatch, capsys):
+    """Its persistence step has other parameters: a sentence, and the rest is done."""
+    monkeypatch.setattr("importlib.metadata.version", lambda _: "2.0.1")
+    assert main(["propose", "--persistence", ".", "--save-persistence", "array.asdf"]) == 0
+    assert "not written, for the persistence step of jwst 2.0.1" in capsys.readouterr().out
+    assert not Path("array.asdf").exists()
+    assert masked(SECOND).any()
 
 
 class TestRules:

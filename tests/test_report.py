@@ -220,7 +220,7 @@ class TestPage:
         assert page.tags.count("figure") == 15
         assert "is <cut> short" in page.text
         assert "1 of 3 exposures done, 1 failed" in page.text
-        assert "b failed jump – – – – – –" in page.text
+        assert "b failed F1000W jump – – – – – – – c pending" in page.text
         ids = re.findall(r'id="([^"]+)"', Path("out/report.html").read_text())
         assert {a.removeprefix("#") for a in page.addresses if a.startswith("#")} == set(ids)
 

@@ -49,7 +49,6 @@ class ExposureJob(Job):
 
     def make(self, folder: Path) -> Record:
         """Make the products of the exposure."""
-        # Here, for the process that hands out the jobs needs nothing of jwst.
         from showermask.batch.stages.products import make_products
 
         record, path = self.record, Path(self.record.input)

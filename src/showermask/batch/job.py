@@ -127,11 +127,14 @@ class Job(ABC):
 
 @cache
 def _freeze_imports() -> None:
-    """Take what is imported out of the garbage collector's sight, once in a process.
+    """Import the pipeline, and take it out of the garbage collector's sight, once in a process.
 
     stpipe collects garbage at every step of a pipeline; without this it goes each time through all
     of jwst, which takes half the time of a small exposure.
     """
+    # Here, for the process that hands out the jobs needs nothing of jwst.
+    from showermask.batch.stages import mosaic, products  # noqa: F401
+
     gc.collect()
     gc.freeze()
 

@@ -37,7 +37,6 @@ class MosaicJob(Job):
         """Make the mosaic."""
         from astropy.io import fits
 
-        # Here, for the process that hands out the jobs needs nothing of jwst.
         from showermask.batch.stages.mosaic import make_mosaic
         from showermask.batch.stages.parameters import split_by_stage
 

@@ -96,7 +96,9 @@ class Request:
         wanted: dict[str, Any] = {"to": self.target, "members": _members_fingerprint(members)}
         wanted |= self._of_stages("mosaic")
         if grid is not None:
-            wanted |= {"grid_of": str(grid), "grid": grid_fingerprint(grid)}
+            wanted["grid"] = grid_fingerprint(grid)
+        if grid is not None and self.compared_with:  # the report shows it
+            wanted["grid_of"] = str(grid)
         return wanted
 
     def _of_stages(self, what: str) -> dict[str, Any]:

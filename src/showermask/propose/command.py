@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 __all__ = ["add_arguments", "run"]
 
 _THRESHOLD = 4.5
+#: Release of jwst whose persistence step reads and writes arrays.
+_FIRST_WITH_ARRAYS = 3
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -80,6 +82,34 @@ def _add_persistence_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="for the review; without it they are accepted",
     )
+    persistence.add_argument(
+        "--earlier",
+        metavar="EXPOSURE",
+        type=Path,
+        nargs="+",
+        action="extend",
+        help="ramps of other programmes, or directories of them: only looked at",
+    )
+    persistence.add_argument(
+        "--slews",
+        metavar="TABLE",
+        type=Path,
+        help="pixels that stars crossed between exposures: a table of x, y (pixel of the detector "
+        "from 0, or a range as 10:20) and until (UTC or MJD); perhaps from and detector",
+    )
+    persistence.add_argument(
+        "--persistence-array-file",
+        metavar="ASDF",
+        type=Path,
+        help="what PersistenceStep (jwst 3.0) or --save-persistence has written after earlier "
+        "exposures",
+    )
+    persistence.add_argument(
+        "--save-persistence",
+        metavar="ASDF",
+        type=Path,
+        help="write the state after the last exposure, as PersistenceStep (jwst 3.0) reads it",
+    )
 
 
 def _time_limit(text: str) -> tuple[str | None, float]:
@@ -93,7 +123,7 @@ def _time_limit(text: str) -> tuple[str | None, float]:
 def run(options: argparse.Namespace) -> int:
     """Run the command."""
     _check_options(options)
-    from showermask.propose.showers import find_ramps
+    from showermask.propose.ramps import find_ramps
 
     work, problems = find_ramps(options.exposures, options.output_dir)
     if options.persistence:
@@ -119,6 +149,10 @@ def _check_options(options: argparse.Namespace) -> None:
         "--grow": options.grow,
         "--time-limit": options.time_limit,
         "--as-candidates": options.as_candidates or None,
+        "--earlier": options.earlier,
+        "--slews": options.slews,
+        "--persistence-array-file": options.persistence_array_file,
+        "--save-persistence": options.save_persistence,
     }
     of_searches = {
         "--threshold": options.threshold,
@@ -138,17 +172,41 @@ def _check_options(options: argparse.Namespace) -> None:
 
 
 def _propose_persistence(work: list[WorkItem], options: argparse.Namespace) -> list[str]:
-    from showermask.propose.persistence import propose_persistence
-    from showermask.propose.saturation import PersistenceOptions
+    from showermask.propose.persistence.run import OtherSources, propose_persistence
+    from showermask.propose.persistence.saturation import PersistenceOptions
+    from showermask.propose.ramps import find_other_ramps
     from showermask.regionfile.entry import Status
 
+    earlier, problems = find_other_ramps(options.earlier or ())
     given = PersistenceOptions(
         unsaturated_groups=3 if options.unsaturated_groups is None else options.unsaturated_groups,
         grow=options.grow or 0,
         time_limits=dict(options.time_limit or ()),
         status=Status.CANDIDATE if options.as_candidates else Status.ACCEPTED,
     )
-    done, problems = propose_persistence(work, given)
-    for result in done:
-        say(result.describe())
-    return problems
+    others = OtherSources(
+        earlier=earlier,
+        slews=options.slews,
+        array_file=options.persistence_array_file,
+        save_persistence=_array_to_write(options.save_persistence),
+    )
+    done, more = propose_persistence(work, given, others)
+    for line in (line for result in done for line in result.describe()):
+        say(line)
+    return problems + more
+
+
+def _array_to_write(path: Path | None) -> Path | None:
+    """Return where a persistence array goes; nowhere where the step does not know of it."""
+    if path is None:
+        return None
+    from importlib.metadata import version
+
+    installed = version("jwst")
+    if int(installed.split(".")[0]) < _FIRST_WITH_ARRAYS:
+        say(
+            f"{path}: not written, for the persistence step of jwst {installed} takes no "
+            f"persistence array (that of {_FIRST_WITH_ARRAYS}.0 does)"
+        )
+        return None
+    return path

@@ -9,20 +9,19 @@ from pathlib import Path
 
 from threadpoolctl import threadpool_limits
 
-from showermask.exceptions import ExposureError, OutputError, ShowermaskError
+from showermask.exceptions import ExposureError
 from showermask.exposure.images import ImageReader
 from showermask.exposure.product import Exposure
 from showermask.messages import counted
 from showermask.propose.finder import MIN_GROUPS, find_candidates
 from showermask.propose.latents import find_source_before
 from showermask.propose.merging import merge_candidates
-from showermask.regionfile.lookup import RegionLookup, WorkItem, find_work
 from showermask.regionfile.polygon import Polygon
-from showermask.regionfile.reader import EXTENSIONS, read_regions_for
+from showermask.regionfile.reader import read_regions_for
 from showermask.regionfile.shower import Shower
 from showermask.regionfile.writer import write_regions
 
-__all__ = ["Proposal", "find_ramps", "propose_showers"]
+__all__ = ["Proposal", "propose_showers"]
 
 #: Group times in s that make sense: MIRI's are 0.05 (SUB64-like subarrays) to 24 (SLOWR1), and
 #: groups of several frames are longer.
@@ -57,43 +56,6 @@ class Proposal:
             f"{self.exposure}: {counted(len(self.found), 'candidate')}, S/N {' to '.join(ends)}, "
             f"{self.new} new{gone}, in {self.region_path}"
         )
-
-
-def find_ramps(paths: Sequence[Path], output_dir: Path | None) -> tuple[list[WorkItem], list[str]]:
-    """List the ramps to be searched, and what is wrong with some of the paths.
-
-    The directory of the region files is made if need be.
-    """
-    if output_dir is not None:
-        _make_folder(output_dir)
-    lookup = RegionLookup(output_dir, may_be_new=True)
-    work: dict[Path, WorkItem] = {}
-    problems: list[str] = []
-    for path in paths:
-        try:
-            items = find_work(path, lookup, suffixes=("jump", "ramp"))
-        except ShowermaskError as error:
-            problems += error.problems
-            continue
-        for item in items:
-            other = work.setdefault(item.region_path, item)
-            if other.exposure_path.resolve() != item.exposure_path.resolve():
-                problems.append(
-                    f"{item.exposure_path}: has the same region file as {other.exposure_path}, "
-                    f"{item.region_path}; propose for one of them, or with another --output-dir"
-                )
-    return list(work.values()), problems
-
-
-def _make_folder(folder: Path) -> None:
-    if folder.suffix in EXTENSIONS:
-        raise OutputError(f"{folder}: is the name of a region file, expected a directory for them")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(
-            f"{folder}: can't be made ({error.strerror}), expected a directory for region files"
-        ) from error
 
 
 def propose_showers(

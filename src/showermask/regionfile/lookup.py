@@ -34,6 +34,7 @@ __all__ = [
     "WorkItem",
     "choose_detector_file",
     "draft_path_for",
+    "find_exposures",
     "find_work",
     "real_path",
     "walk",
@@ -308,17 +309,26 @@ def find_work(
     Of the products of an exposure the one of the first of ``suffixes`` is taken.
     """
     lookup = lookup or RegionLookup(may_be_new=True)
-    if not path.is_dir():
-        return [WorkItem(path, lookup.path_for(path))]
-    chosen = _best_products(walk(path, product_suffix), suffixes)
-    if not chosen:
-        expected = ", ".join(f"_{suffix}.fits" for suffix in suffixes)
-        raise ExposureError(f"{path}: found no exposure, expected files that end in {expected}")
-    if not lookup.is_folder:
+    chosen = find_exposures(path, suffixes=suffixes)
+    if path.is_dir() and not lookup.is_folder:
         raise ExposureError(
             f"{lookup.path}: is one region file for {len(chosen)} exposures, expected a directory"
         )
     return [WorkItem(file, lookup.path_for(file)) for file in chosen]
+
+
+def find_exposures(path: Path, *, suffixes: Sequence[str] = PRODUCT_SUFFIXES) -> list[Path]:
+    """List an exposure, or those below a directory, by name.
+
+    Of the products of an exposure the one of the first of ``suffixes`` is taken.
+    """
+    if not path.is_dir():
+        return [path]
+    chosen = _best_products(walk(path, product_suffix), suffixes)
+    if not chosen:
+        expected = ", ".join(f"_{suffix}.fits" for suffix in suffixes)
+        raise ExposureError(f"{path}: found no exposure, expected files that end in {expected}")
+    return chosen
 
 
 def _best_products(files: Iterable[Path], suffixes: Sequence[str]) -> list[Path]:

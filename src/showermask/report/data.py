@@ -1,4 +1,4 @@
-"""What a report says, as data for JSON."""
+"""The content of a report as data for JSON."""
 
 from __future__ import annotations
 

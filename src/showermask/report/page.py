@@ -210,7 +210,7 @@ class MosaicReport:
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """What the page shows."""
+    """The content of the page."""
 
     exposures: tuple[ExposureReport, ...]
     mosaics: tuple[MosaicReport, ...] = ()

@@ -1,9 +1,9 @@
-"""Saturated pixels of exposures, and the last exposure in which each pixel of a detector did so."""
+"""Saturated pixels of an exposure."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
@@ -17,20 +17,11 @@ from showermask.exposure.images import ImageReader
 from showermask.propose.observation import Observation, read_observation
 from showermask.regionfile.entry import Status
 
-__all__ = [
-    "NO_SOURCE",
-    "DetectorHistory",
-    "PersistenceOptions",
-    "TakenExposure",
-    "saturated_pixels",
-    "take",
-]
+__all__ = ["PersistenceOptions", "TakenExposure", "saturated_pixels", "take"]
 
 #: Seconds until persistence has gone, by instrument: what saturates MIRI leaves a deficit that
 #: falls to a tenth in 5.2 h (F2100W, arXiv:2512.15477).
 _MEASURED = {"MIRI": 18600.0}
-#: Of a pixel that has no source.
-NO_SOURCE = -1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,55 +42,28 @@ class PersistenceOptions:
     def time_limit(self, one: Observation) -> float | None:
         """Return the time in s for which saturation matters to an exposure; None for any."""
         limits = self.time_limits
-        seconds = limits.get(one.filter, limits.get(None, _MEASURED.get(one.instrument or "")))
+        seconds = limits.get(one.filter, self._general_limit(one))
         return None if seconds is None or math.isinf(seconds) else seconds
+
+    def window(self, one: Observation) -> int | None:
+        """Return the time limit of no filter in whole s; None for any."""
+        seconds = self._general_limit(one)
+        return None if seconds is None or math.isinf(seconds) else max(1, round(seconds))
+
+    def _general_limit(self, one: Observation) -> float | None:
+        return self.time_limits.get(None, _MEASURED.get(one.instrument or ""))
 
 
 @dataclass(frozen=True, kw_only=True)
 class TakenExposure(Observation):
     """An observation, its region file, and the rows and columns of its saturated pixels."""
 
-    region_path: Path
+    #: None for an exposure that is only looked at.
+    region_path: Path | None
     saturated: tuple[NDArray[np.intp], NDArray[np.intp]]
 
 
-class DetectorHistory:
-    """The pixels of a detector, and the last exposure in which each has saturated."""
-
-    def __init__(self, exposures: Sequence[TakenExposure]) -> None:
-        self._rows = min(one.area[0].start for one in exposures)
-        self._columns = min(one.area[1].start for one in exposures)
-        shape = (
-            max(one.area[0].stop for one in exposures) - self._rows,
-            max(one.area[1].stop for one in exposures) - self._columns,
-        )
-        self._last = np.full(shape, NO_SOURCE, np.int32)
-        self.sources: list[TakenExposure] = []
-
-    def add(self, source: TakenExposure) -> None:
-        """Note the saturated pixels of an exposure that is later than those before it."""
-        rows, columns = source.saturated
-        part = self._last[self._part(source)]
-        part[rows, columns] = len(self.sources)
-        self.sources.append(source)
-
-    def seen_by(self, one: TakenExposure, time_limit: float | None) -> NDArray[np.int32]:
-        """Return the number of the source of each pixel of an exposure, or `NO_SOURCE`."""
-        seen = self._last[self._part(one)].copy()
-        for number in np.unique(seen[seen != NO_SOURCE]):
-            if time_limit is not None and one.seconds_after(self.sources[number]) > time_limit:
-                seen[seen == number] = NO_SOURCE
-        return seen
-
-    def _part(self, one: TakenExposure) -> tuple[slice, slice]:
-        rows, columns = one.area
-        return (
-            slice(rows.start - self._rows, rows.stop - self._rows),
-            slice(columns.start - self._columns, columns.stop - self._columns),
-        )
-
-
-def take(path: Path, region_path: Path, options: PersistenceOptions) -> TakenExposure:
+def take(path: Path, region_path: Path | None, options: PersistenceOptions) -> TakenExposure:
     """Read when and where an exposure was taken, and what saturated in it."""
     with ImageReader(path) as reader:
         exposure = reader.exposure

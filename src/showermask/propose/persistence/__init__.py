@@ -1,0 +1,1 @@
+"""Persistence: pixels that saturated before an exposure, masked in it."""
