@@ -14,6 +14,7 @@ from showermask.exposure.dq import DO_NOT_USE, dq_plane
 from showermask.exposure.product import describe_model
 from showermask.masking.footprint import find_footprints
 from showermask.masking.mask import Mask
+from showermask.pipeline.flicker import FlickerNoiseAroundShowersStep
 from showermask.pipeline.provenance import STEP_NAME, Provenance
 from showermask.pipeline.rate_variance import add_rate_variance
 from showermask.pipeline.saving import AtomicSave
@@ -58,6 +59,7 @@ class Detector1ShowersPipeline(AtomicSave, Detector1Pipeline):
     step_defs: ClassVar = {
         **Detector1Pipeline.step_defs,
         "jump": _JumpThenShowersStep,
+        "clean_flicker_noise": FlickerNoiseAroundShowersStep,
         SUBTRACTION: SubtractShowersStep,
         STEP_NAME: ManualShowerMaskStep,
     }

@@ -111,23 +111,25 @@ def read_slews(path: Path, observations: Sequence[Observation]) -> list[Slew]:
 
 def _read_table(path: Path) -> Table:
     try:
-        lines = [line for line in path.read_text().splitlines() if line.strip()]
-        data = [line for line in lines if not line.startswith("#")]
-        if not data:
-            raise ValueError("no rows")
-        if lines[0].startswith("# %ECSV"):
-            table = Table.read(lines, format="ascii.ecsv")
-        elif data[0][0].isdigit():
-            table = Table.read(lines, format="ascii.no_header", names=_COLUMNS)
-        else:
-            table = Table.read(lines, format="ascii.basic")
+        table = _parse([line for line in path.read_text().splitlines() if line.strip()])
     except (OSError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else "no table"
+        reason = str(error).strip().partition("\n")[0] or "no table"
         raise ShowermaskError(f"{path}: can't be read ({reason}), {_EXPECTED}") from error
     names = set(table.colnames)
     if not set(_COLUMNS) <= names or not names <= {*_COLUMNS, *_OPTIONAL}:
         raise ShowermaskError(f"{path}: has the columns {', '.join(table.colnames)}, {_EXPECTED}")
     return table
+
+
+def _parse(lines: list[str]) -> Table:
+    data = [line for line in lines if not line.startswith("#")]
+    if not data:
+        raise ValueError("no rows")
+    if lines[0].startswith("# %ECSV"):
+        return Table.read(lines, format="ascii.ecsv")
+    if data[0][0].isdigit():
+        return Table.read(lines, format="ascii.no_header", names=_COLUMNS)
+    return Table.read(lines, format="ascii.basic")
 
 
 def _read_row(path: Path, values: dict[str, Any]) -> Slew:
