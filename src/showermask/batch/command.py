@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import argparse
 import signal
+import sys
+from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from showermask.batch.targets import TARGETS
@@ -24,13 +28,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--steps.<step>.<parameter>=<value>; --steps.image3.<step>.<parameter>=<value> is for "
         "one stage (detector1, image2, image3), where two have a step."
     )
-    parser.add_argument(
+    regions = parser.add_argument(
         "regions", metavar="REGIONS", type=Path, help="directory of reviewed region files"
     )
-    parser.add_argument(
+    data = parser.add_argument(
         "data", metavar="DATA", type=Path, nargs="+", help="exposures, or directories of them"
     )
-    parser.add_argument(
+    output = parser.add_argument(
         "--output-dir",
         "-o",
         metavar="OUT",
@@ -39,6 +43,44 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="directory for the products, their logs and the manifest",
     )
     _add_choices(parser)
+    packages = parser.add_argument_group("packages")
+    packages.add_argument(
+        "--package",
+        metavar="NAME",
+        type=Path,
+        help="when all is done, put products, region files, manifest, report and parameter files "
+        "into the folder NAME, with checksums, so that others can verify it",
+    )
+    packages.add_argument(
+        "--verify",
+        metavar=("NAME", "DATA"),
+        nargs="+",
+        action=_Instead,
+        instead_of=(regions, data, output),
+        help="in place of all this: check the files of a package; with DATA, make its products "
+        "again (in OUT, where one is given) and say what differs",
+    )
+
+
+class _Instead(argparse.Action):
+    """An option that stands in place of arguments which are required without it."""
+
+    def __init__(self, *args: Any, instead_of: Sequence[argparse.Action], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._instead_of = instead_of
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        """Take the values, and require nothing else."""
+        del parser, option_string
+        setattr(namespace, self.dest, [Path(value) for value in values])
+        for action in self._instead_of:
+            action.required = False
 
 
 def _add_choices(parser: argparse.ArgumentParser) -> None:
@@ -112,11 +154,14 @@ def split_arguments(
 
 def run(options: argparse.Namespace) -> int:
     """Run the command."""
+    from showermask.batch.packages.writing import check_package_name, write_package
     from showermask.batch.parameters import StepParameters
     from showermask.batch.plan import Request
     from showermask.batch.progress import BatchProgress
     from showermask.batch.run import preview, run_batch
 
+    if options.verify:
+        return _verify(options)
     if options.to != "i2d" and (options.asn or options.compare is not None):
         options.parser.error("--asn, --compare: only for mosaics; add --to i2d, or leave them out")
     request = Request(
@@ -137,9 +182,34 @@ def run(options: argparse.Namespace) -> int:
     )
     if options.dry_run:
         return 0 if preview(request, BatchProgress()).is_good else 1
+    if options.package is not None:
+        check_package_name(options.package)
     # A batch system that wants its node back says so by SIGTERM.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     summary = run_batch(request, BatchProgress())
     for line in summary.describe():
         say(line)
-    return 0 if summary.is_good else 1
+    if options.package is None:
+        return 0 if summary.is_good else 1
+    if not summary.is_good:
+        say(f"{options.package}: not written, for not all is done", file=sys.stderr)
+        return 1
+    say(write_package(request, options.package))
+    return 0
+
+
+def _verify(options: argparse.Namespace) -> int:
+    """Verify a package."""
+    from showermask.batch.packages.verifying import verify_package
+    from showermask.batch.progress import BatchProgress
+
+    package, *data = options.verify
+    if options.regions is not None or (options.output_dir is not None and not data):
+        options.parser.error("--verify: expected --verify NAME [DATA ...], and OUT only with DATA")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with ExitStack() as stack:
+        output = options.output_dir or Path(stack.enter_context(TemporaryDirectory()), "out")
+        found = verify_package(package, tuple(data), output, BatchProgress())
+    for line in found.describe():
+        say(line)
+    return 1 if found.problems else 0
