@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -214,21 +215,15 @@ def describe_model(model: Any, *, path: str | os.PathLike[str] | None = None) ->
 
 def describe_file(path: str | os.PathLike[str]) -> Exposure:
     """Describe a product on disk, reading headers only."""
-    from astropy.io import fits
-
     file = Path(path)
-    check_not_truncated(file)
-    try:
-        with fits.open(file, memmap=True, lazy_load_hdus=True) as hdus:
-            primary = hdus[0].header
-            science = hdus["SCI"] if "SCI" in hdus else None  # noqa: SIM401  # an HDUList has no get
-            shape = None if science is None else tuple(science.shape)
-            model_type = _model_type(hdus, shape)
-            values = {name: primary.get(keyword) for name, (_, keyword) in _FIELDS.items()}
-            flags = next((hdus[name] for name in ("GROUPDQ", "DQ") if name in hdus), None)
-            flags_shape = None if flags is None else tuple(flags.shape)
-    except (*_FITS_ERRORS, fits.VerifyError) as error:
-        raise _unreadable(file, error) from error
+    with _opened_whole(file) as hdus:
+        primary = hdus[0].header
+        science = hdus["SCI"] if "SCI" in hdus else None  # noqa: SIM401  # an HDUList has no get
+        shape = None if science is None else tuple(science.shape)
+        model_type = _model_type(hdus, shape)
+        values = {name: primary.get(keyword) for name, (_, keyword) in _FIELDS.items()}
+        flags = next((hdus[name] for name in ("GROUPDQ", "DQ") if name in hdus), None)
+        flags_shape = None if flags is None else tuple(flags.shape)
     exposure = _describe(filename=file, is_file=True, model_type=model_type, shape=shape, **values)
     exposure.check_plane(flags_shape)
     return exposure
@@ -240,27 +235,40 @@ def check_not_truncated(path: str | os.PathLike[str]) -> None:
     What is missing at the end would otherwise be taken for planes that are not there, or read as
     zeros.
     """
+    file = Path(path)
+    if file.suffix == ".fits" or (file.exists() and not file.is_file()):
+        with _opened_whole(file):
+            pass
+
+
+@contextmanager
+def _opened_whole(file: Path) -> Iterator[Any]:
+    """Open a FITS file with all its headers; refuse one that can't be read or was cut short."""
     from astropy.io import fits
 
-    file = Path(path)
     if file.exists() and not file.is_file():
         kind = "a directory" if file.is_dir() else "not a regular file"
         raise ExposureError(f"{file}: is {kind}, expected an exposure (FITS)")
-    if file.suffix != ".fits":
-        return
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of truncation too, which is found here
-            with fits.open(file, memmap=True, lazy_load_hdus=False) as hdus:
-                last = hdus[-1].fileinfo()
-        expected, found = last["datLoc"] + last["datSpan"], file.stat().st_size
+            hdus = fits.open(file, memmap=True, lazy_load_hdus=False)
     except (*_FITS_ERRORS, fits.VerifyError) as error:
         raise _unreadable(file, error) from error
-    if found < expected:
-        raise ExposureError(
-            f"{file}: is cut short: has {found} bytes, expected at least {expected}; "
-            "fetch or make it again"
-        )
+    with hdus:
+        try:
+            last = hdus[-1].fileinfo()
+            expected, found = last["datLoc"] + last["datSpan"], file.stat().st_size
+            if found < expected and file.suffix == ".fits":
+                raise ExposureError(
+                    f"{file}: is cut short: has {found} bytes, expected at least {expected}; "
+                    "fetch or make it again"
+                )
+            yield hdus
+        except (*_FITS_ERRORS, fits.VerifyError) as error:
+            if isinstance(error, ExposureError):
+                raise
+            raise _unreadable(file, error) from error
 
 
 def _describe(
