@@ -1,7 +1,13 @@
 """A synthetic programme, from raw ramps to mosaics: one command, the stock pipeline, proof."""
 
 import json
+import os
+import random
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -11,11 +17,17 @@ from astropy.table import Table
 from stdatamodels.jwst import datamodels
 
 from showermask import RegionFile, read_regions, write_regions
+from showermask.batch.packages.differences import find_differences
 from showermask.cli import main
 from showermask.exposure.sky import read_wcs
 from showermask.files import sha256_of
 from showermask.pipeline.manifest import read_manifest
-from showermask.synthetic.crds_cache import Detector, build_cache, use_cache
+from showermask.synthetic.crds_cache import (
+    Detector,
+    build_cache,
+    cache_environment,
+    use_cache,
+)
 from showermask.synthetic.programme import build_programme
 from showermask.synthetic.sky_references import PHOTMJSR
 
@@ -242,6 +254,57 @@ def test_given_mosaics(site, tmp_path):
         assert made[key] == theirs[key]
     assert not (tmp_path / "new" / "unmasked").exists()
     assert main(["report", str(tmp_path / "new")]) == 0
+
+
+def test_package(site, tmp_path, capsys):
+    """The mosaics and those without masks are made again from a package, and are the same."""
+    assert site.batch("--package", str(tmp_path / "paper")) == 0
+    data = str(site.programme.data)
+    assert main(["batch", "--verify", str(tmp_path / "paper"), data]) == 0
+    count = len(list((tmp_path / "paper/products").rglob("jw*")))
+    assert f"{count} products made again and the same, 0 problems" in capsys.readouterr().out
+
+
+#: Products without which the work of a stage is done again.
+STAGES = {
+    "exposures": "jw*_rate.fits",
+    "mosaics": "jw01234_field*_i2d.fits",
+    "exposures without masks": "unmasked/jw*_rate.fits",
+    "mosaics without masks": "unmasked/jw01234_field*_i2d.fits",
+}
+#: Times that a run is killed in each stage: one in the gate.
+KILLS = int(os.environ.get("SHOWERMASK_KILLS", "1"))
+
+
+def test_killed_in_each_stage(site, pristine, cache):
+    """A plain rerun leaves what an undisturbed run does."""
+    moments = random.Random(20261128)
+    folders = [str(site.regions), str(site.programme.data)]
+    command = [sys.executable, "-m", "showermask", "batch", *folders, "-o", str(site.out)]
+    environment = {**os.environ, **cache_environment(cache)}
+    for pattern in STAGES.values():
+        for _ in range(KILLS):
+            for path in site.out.glob(pattern):
+                path.unlink()
+            process = subprocess.Popen(
+                [*command, "--to", "i2d", "--compare"],
+                env=environment,
+                stdout=subprocess.PIPE,
+                text=True,
+                start_new_session=True,
+            )
+            lines = iter(process.stdout.readline, "")
+            assert any(" to do, on " in line for line in lines), "the stage has begun"
+            time.sleep(moments.uniform(0, 15))
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate(timeout=60)
+        assert site.batch() == 0
+    names = {path.relative_to(pristine.out) for path in pristine.out.rglob("jw*") if path.is_file()}
+    logs = {name for name in names if "logs" in name.parts}
+    assert {path.relative_to(site.out) for path in site.out.rglob("jw*") if path.is_file()} == names
+    for name in names - logs:
+        assert find_differences(pristine.out / name, site.out / name) == []
+    assert not [path for path in site.out.rglob(".*") if path.is_dir()]
 
 
 class TestReport:
