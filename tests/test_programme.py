@@ -9,14 +9,22 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from astropy.io import fits
 from astropy.table import Table
+from jwst.pipeline import Image2Pipeline
 from stdatamodels.jwst import datamodels
 
-from showermask import RegionFile, read_regions, write_regions
+from showermask import (
+    Detector1ShowersPipeline,
+    RegionFile,
+    Shower,
+    read_regions,
+    write_regions,
+)
 from showermask.batch.packages.differences import find_differences
 from showermask.cli import main
 from showermask.exposure.sky import read_wcs
@@ -29,7 +37,8 @@ from showermask.synthetic.crds_cache import (
     use_cache,
 )
 from showermask.synthetic.programme import build_programme
-from showermask.synthetic.sky_references import PHOTMJSR
+from showermask.synthetic.ramps import RampBuilder
+from showermask.synthetic.sky_references import PHOTMJSR, point
 
 pytestmark = pytest.mark.slow
 
@@ -254,6 +263,36 @@ def test_given_mosaics(site, tmp_path):
         assert made[key] == theirs[key]
     assert not (tmp_path / "new" / "unmasked").exists()
     assert main(["report", str(tmp_path / "new")]) == 0
+
+
+def test_time_series(tmp_path, monkeypatch, cache):
+    """Rateints and calints of imaging time series are those of the stock pipelines by hand."""
+    monkeypatch.chdir(tmp_path)
+    root = "jw01234002001_03101_00001_mirimage"
+    shower = Shower(integration=1, group=3, x=50, y=44, a=12, b=9, theta=20)
+    builder = RampBuilder(nints=3, ngroups=8, ny=96, nx=104, readnoise=3.0, pedestal=1000.0)
+    model = builder.raw_model(subarray="FULL", readpatt="FASTR1")
+    point(model, 10, 20)
+    model.meta.instrument.filter = "F770W"
+    model.meta.visit.tsovisit = True
+    for folder in ("data", "regions"):
+        Path(folder).mkdir()
+    model.save(f"data/{root}_uncal.fits")
+    write_regions(f"regions/{root}_showers.yaml", RegionFile(exposure=root, showers=[shower]))
+    with use_cache(cache):
+        assert main(["batch", "regions", "data", "-o", "out", "--to", "calints", "-j1"]) == 0
+        steps = {"manual_shower_mask": {"region_file": f"regions/{root}_showers.yaml"}}
+        Detector1ShowersPipeline.call(f"data/{root}_uncal.fits", steps=steps, save_results=True)
+        Image2Pipeline.call(f"{root}_rateints.fits", save_results=True)
+    box, inside = shower.pixels((96, 104))
+    with datamodels.open(f"out/{root}_calints.fits") as ours:
+        assert ours.data.shape == (3, 96, 104)
+        with datamodels.open(f"{root}_calints.fits") as theirs:
+            for name in ("data", "err", "dq"):
+                np.testing.assert_array_equal(getattr(ours, name), getattr(theirs, name))
+        assert (ours.err[1][box][inside] > np.nanmedian(ours.err[0])).mean() > 0.9
+    record = read_manifest(Path("out"))[root]
+    assert set(record.product("calints").made_from) == {f"{root}_rateints.fits"}
 
 
 def test_package(site, tmp_path, capsys):
