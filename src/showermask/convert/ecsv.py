@@ -8,60 +8,29 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from astropy import units
-from astropy.table import Column, MaskedColumn, Table
+from astropy.table import Table
 
 from showermask.convert.format import Content, Converted, Format, read_text, write_text
 from showermask.convert.options import ConvertOptions
-from showermask.exceptions import ConvertError
+from showermask.exceptions import ConvertError, RegionFileError
 from showermask.regionfile.content import RegionFile
 from showermask.regionfile.reader import regions_of_tree
+from showermask.regionfile.tables import TEXTS, table_of, tree_of
 
 __all__ = ["FORMAT", "read_table", "write_table"]
-
-_COLUMNS: dict[str, tuple[type, units.UnitBase | None]] = {
-    "integration": (int, None),
-    "group": (int, None),
-    "last_group": (int, None),
-    "x": (float, units.pix),
-    "y": (float, units.pix),
-    "a": (float, units.pix),
-    "b": (float, units.pix),
-    "theta": (float, units.deg),
-    "status": (str, None),
-    "flags": (str, None),
-    "comment": (str, None),
-    "source": (str, None),
-    "score": (float, None),
-    "action": (str, None),
-    "probability": (float, None),
-    "kind": (str, None),
-}
-_TEXTS = {"comment", "source", "action", "kind"}
 
 
 def write_table(region_file: RegionFile) -> str:
     """Return a region file as an ECSV table."""
     tree = region_file.to_tree()
-    rows = tree.pop("showers")
-    table = Table(meta={"showermask": tree if _is_kept(tree) else _in_one_line(tree)})
-    for name, (kind, unit) in _COLUMNS.items():
-        values = [row.get(name) for row in rows]
-        if name == "flags":
-            values = [None if flags is None else _joined(flags) for flags in values]
-        if name == "status":
-            values = [value or "accepted" for value in values]
-        if name in _TEXTS:
-            values = [None if value is None else _written(value) for value in values]
-        gaps = [value is None for value in values]
-        if all(gaps) and name not in ("integration", "group", "x", "y", "a", "b", "theta"):
-            continue
-        filled = [kind() if value is None else value for value in values]
-        data: Any = np.array(filled, dtype=object if kind is str else kind)
-        table[name] = MaskedColumn(data.astype(str) if kind is str else data, mask=gaps, unit=unit)
-        if not any(gaps):
-            table[name] = table[name].filled()
+    for row in tree["showers"]:
+        for name in TEXTS & row.keys():
+            row[name] = _written(row[name])
+        if "flags" in row:
+            row["flags"] = _flags_written(row["flags"])
+    table = table_of(tree)
+    header = table.meta["showermask"]
+    table.meta["showermask"] = header if _is_kept(header) else _in_one_line(header)
     text = StringIO()
     table.write(text, format="ascii.ecsv", serialize_method="data_mask")
     return text.getvalue()
@@ -74,26 +43,20 @@ def read_table(text: str, path: Path) -> RegionFile:
     except Exception as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise ConvertError(f"{path}: can't be read as an ECSV table ({reason})") from error
-    for name in table.colnames:
-        _check_column(table[name], name, path)
-    rows = [
-        {name: _plain(line[name]) for name in table.colnames if line[name] is not np.ma.masked}
-        for line in table
-    ]
-    for row in rows:
-        for name in _TEXTS & row.keys():
-            row[name] = _text(str(row[name]), path)
-        flags = row.get("flags")
-        if isinstance(flags, str):
-            row["flags"] = _json(flags, path) if flags.startswith("[") else flags.split(",")
     header = table.meta.get("showermask", {})
     if isinstance(header, str):
-        header = _json(header, path)
-    if not isinstance(header, dict):
-        raise ConvertError(
-            f"{path}: its metadata showermask are {str(header)[:60]!r}, expected a mapping"
-        )
-    return regions_of_tree({**header, "showers": rows}, path)
+        table.meta["showermask"] = _json(header, path)
+    try:
+        tree = tree_of(table)
+    except RegionFileError as error:
+        raise ConvertError(*(f"{path}: {problem}" for problem in error.problems)) from error
+    for row in tree["showers"]:
+        for name in TEXTS & row.keys():
+            row[name] = _text(str(row[name]), path)
+        first = next(iter(row.get("flags", ())), "")
+        if first.startswith("["):
+            row["flags"] = _json(first, path)
+    return regions_of_tree(tree, path)
 
 
 def _read(source: Path, _: ConvertOptions) -> Content:
@@ -105,17 +68,6 @@ def _write(region_file: RegionFile, output: Path, _: ConvertOptions) -> Converte
     return Converted.of(region_file, output)
 
 
-def _check_column(column: Any, name: str, path: Path) -> None:
-    """Refuse a column that a region file has no place for."""
-    if not isinstance(column, Column) or column.ndim != 1:
-        raise ConvertError(f"{path}: {name} holds arrays or objects, expected one value in a row")
-    if name not in _COLUMNS:
-        return  # the schema names it, and what is known
-    unit = _COLUMNS[name][1]
-    if column.unit not in (None, unit):
-        raise ConvertError(f"{path}: {name} is in {column.unit}, expected {unit or 'no unit'}")
-
-
 def _json(text: str, path: Path) -> Any:
     try:
         return json.loads(text)
@@ -123,9 +75,10 @@ def _json(text: str, path: Path) -> Any:
         raise ConvertError(f"{path}: has {text[:60]!r}, expected JSON ({error})") from error
 
 
-def _joined(flags: list[str]) -> str:
+def _flags_written(flags: list[str]) -> list[str]:
+    """Return flags as a table joins them: names, or one text in JSON where any is none."""
     is_plain = all(re.fullmatch(r"\w+", flag) for flag in flags)
-    return ",".join(flags) if is_plain else json.dumps(flags)
+    return flags if is_plain else [json.dumps(flags)]
 
 
 def _is_kept(tree: dict[str, Any]) -> bool:
@@ -148,10 +101,6 @@ def _text(written: str, path: Path) -> str:
     if not written.startswith('"'):
         return written
     return str(_json(written, path))
-
-
-def _plain(value: Any) -> Any:
-    return value.item() if hasattr(value, "item") else value
 
 
 FORMAT = Format("ecsv", (".ecsv",), _read, _write)

@@ -8,9 +8,12 @@ from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from showermask.exceptions import RegionFileError
+import numpy as np
+from numpy.typing import NDArray
+
+from showermask.exceptions import EntryError, RegionFileError
 from showermask.exposure.detectors import DETECTORS, frame_shape_of
 from showermask.exposure.product import Exposure
 from showermask.messages import counted, joined
@@ -19,6 +22,10 @@ from showermask.regionfile.entry import Entry, Status, plain_list
 from showermask.regionfile.polygon import Polygon
 from showermask.regionfile.schema import FORMATS, format_of
 from showermask.regionfile.shower import Shower
+
+if TYPE_CHECKING:
+    from astropy.table import Table
+    from regions import Regions
 
 __all__ = [
     "HEADER_KEYS",
@@ -414,6 +421,92 @@ class RegionFile:
             found = entry.outside(vars(entry), exposure)
             problems += [f"{self.key_of(entry)}.{name} {text}" for name, text in found]
         RegionFileError.check_none([f"{self.name}: {problem}" for problem in problems])
+
+    def mask(
+        self,
+        image_shape: tuple[int, int],
+        *,
+        integration: int | None = None,
+        group: int | None = None,
+    ) -> NDArray[np.bool_]:
+        """Return the pixels that the accepted entries mask.
+
+        Parameters
+        ----------
+        image_shape : tuple of int
+            Rows and columns.
+        integration, group : int, optional
+            Where it is asked for, zero-based; without them, at any time.
+
+        Returns
+        -------
+        `numpy.ndarray`
+            ``(ny, nx)`` bool.
+
+        Raises
+        ------
+        EntryError
+            When an entry lies outside of the image.
+        """
+        masked = np.zeros(image_shape, bool)
+        for entry in self.accepted:
+            outside = [
+                *entry.out_of_range(vars(entry), nints=None, ngroups=None, image_shape=image_shape)
+            ]
+            EntryError.check_none([f"{self.key_of(entry)}.{key} {text}" for key, text in outside])
+            if entry.is_at(integration, group):
+                box, inside = entry.pixels(image_shape)
+                masked[box] |= inside
+        return masked
+
+    def to_table(self) -> Table:
+        """Return the showers as a table, in pixels and degrees.
+
+        Returns
+        -------
+        `~astropy.table.Table`
+            A row for each shower; all else is in ``meta["showermask"]``.
+        """
+        from showermask.regionfile.tables import table_of
+
+        return table_of(self.to_tree())
+
+    @classmethod
+    def from_table(cls, table: Table) -> RegionFile:
+        """Return the region file that a table of showers holds.
+
+        Parameters
+        ----------
+        table : `~astropy.table.Table`
+            A row for each shower, as `to_table` makes it; ``x``, ``y``, ``a``, ``b``, ``theta``,
+            ``integration`` and ``group`` will do.
+
+        Returns
+        -------
+        RegionFile
+            The region file.
+
+        Raises
+        ------
+        RegionFileError
+            With everything that is wrong.
+        """
+        from showermask.regionfile.reader import regions_of_tree
+        from showermask.regionfile.tables import tree_of
+
+        return regions_of_tree(tree_of(table), Path("table")).unread()
+
+    def to_regions(self) -> Regions:
+        """Return all entries as pixel regions of astropy-regions.
+
+        Returns
+        -------
+        `~regions.Regions`
+            Ellipses, polygons, points and rectangles: comments as text, times and status as tags.
+        """
+        from showermask.regionfile.shapes import shapes_of
+
+        return shapes_of(self.entries, None if self.shape is None else self.shape[2:])
 
     def unread(self) -> RegionFile:
         """Return the content as that of a file that is yet to be written."""

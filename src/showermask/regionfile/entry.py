@@ -172,6 +172,14 @@ class Entry(ABC):
         last = self.last_group
         return slice(self.group or 0, ngroups if last is None else last + 1)
 
+    def is_at(self, integration: int | None, group: int | None) -> bool:
+        """Tell whether the entry affects an integration and group; None for any."""
+        is_there = None in (integration, self.integration) or integration == self.integration
+        if group is None:
+            return is_there
+        last = self.last_group
+        return is_there and (self.group or 0) <= group and (last is None or group <= last)
+
     @property
     @abstractmethod
     def location(self) -> str:
