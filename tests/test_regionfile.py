@@ -15,12 +15,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from showermask import BadPixels, RegionFile, Shower, Status, read_regions, write_regions
+from showermask.cli import main
 from showermask.exceptions import OutputError, RegionFileError
 from showermask.regionfile.content import SECTIONS
 from showermask.regionfile.lookup import RegionLookup
 from showermask.regionfile.maskfile import write_mask
 from showermask.regionfile.reader import MAX_SIZE
 from showermask.regionfile.schema import FORMATS, load_schema
+from showermask.synthetic.ramps import RampBuilder
 
 SMALLEST = "{integration: 0, group: 12, x: 512.5, y: 400.0, a: 35.0, b: 22.0, theta: 30.0}"
 FULL = """\
@@ -238,7 +240,7 @@ def test_bad_values(problems_of, change, sentence):
         ("showers: []\n---\nshowers: []", "line 2, column 1: is not valid YAML"),
         ("\tshowers: []", "line 1, column 1: is not valid YAML"),
         (b"\x00\x01\x02", "is not valid YAML"),
-        (b"showers: \xff\xfe", "is not valid YAML"),
+        (b"showers: \xff\xfe", "line 1: has the byte 0xff"),
         ("showers: []\nshowers: []", "line 2: the key 'showers' appears twice"),
         (f"showers:\n  - &a {SMALLEST}\n  - *a", "line 2: found an anchor or alias"),
         ("showers: !!set {}", "line 1: found the tag tag:yaml.org,2002:set"),
@@ -662,3 +664,48 @@ def test_names_that_can_not_be_written(tmp_path):
     with pytest.raises(RegionFileError, match="can't be written so that it is read again"):
         write_regions(path, RegionFile(showers=(), reviewer="\ud800"))
     assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("showers:\n  - integration: 0\n    group:2\n    x: 5\n",
+         "line 3: has no space after the colon of group; write group: 2"),
+        ("showers:\n  - integration:0\n    group: 2\n",
+         "line 2: has no space after the colon of integration; write integration: 0"),
+        ("showers:\n  - {integration:0, group: 2}\n",
+         ("showers[0].integration:0 is not a known key, expected a space after its colon; "
+         "write integration: 0")),
+        ("showers:\n  - integration: 0\n    comment: seen: twice\n",
+         ("line 3: has a colon in the text of comment, expected quotes around it; "
+         "write comment: 'seen: twice'")),
+        ("showers:\n  - integration: 0\n\tgroup: 2\n",
+         "line 3: is indented with a tab, expected spaces"),
+        ("showers:\n  - {integration: 0, comentt: hi}\n",
+         "showers[0].comentt is not a known key, did you mean comment? expected one of"),
+        ("shower: []\n", "shower is not a known key, did you mean showers?"),
+        ("showers: []\nqqq: 1\n", "qqq is not a known key, expected one of format"),
+        ("showers: []\nreviewer: M\xfcller\n",
+         "line 2: has the byte 0xfc ('ü' in Latin-1), expected text in UTF-8"),
+    ],
+)  # fmt: skip
+def test_slips(tmp_path, text, sentence):
+    """What people often write by mistake has a sentence of its own."""
+    path = tmp_path / "r.yaml"
+    path.write_bytes(text.encode("latin-1"))
+    with pytest.raises(RegionFileError) as caught:
+        read_regions(path)
+    assert sentence in str(caught.value)
+
+
+def test_exposure_with_suffix(tmp_path, capsys):
+    """The name of a file in place of the product root is told, with and without data."""
+    root = "jw01517179001_02201_00001_mirimage"
+    path = tmp_path / "r.yaml"
+    path.write_text(f"exposure: {root}_jump.fits\nshowers: []\n")
+    assert main(["check", str(path)]) == 0
+    assert f"expected the product root, without suffix; write {root}" in capsys.readouterr().out
+    data = tmp_path / f"{root}_jump.fits"
+    RampBuilder(ngroups=4, ny=8, nx=8).model().save(str(data))
+    assert main(["check", str(path), str(data)]) == 1
+    assert f"but the data are {root}; write it without suffix" in capsys.readouterr().err

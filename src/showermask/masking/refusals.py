@@ -7,6 +7,7 @@ from contextlib import suppress
 
 from showermask.exceptions import FlagError, RegionFileError, ShowermaskError
 from showermask.exposure.dq import all_flags, bits_of, known_flags
+from showermask.exposure.names import product_root
 from showermask.exposure.product import Exposure
 from showermask.messages import counted
 from showermask.regionfile.content import RegionFile
@@ -87,6 +88,12 @@ def file_remarks(region_file: RegionFile) -> Iterator[str]:
         yield (
             f"{region_file.name}: {counted(open_, 'candidate is', 'candidates are')} not applied; "
             f"accept or reject {'it' if open_ == 1 else 'them'}"
+        )
+    root = product_root(region_file.exposure) if region_file.exposure is not None else None
+    if root != region_file.exposure:
+        yield (
+            f"{region_file.name}: exposure is {region_file.exposure}, expected the product root, "
+            f"without suffix; write {root}"
         )
     for first, other in region_file.repeated():
         yield f"{region_file.name}: {other} says the same as {first}; remove one of them"

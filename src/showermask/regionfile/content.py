@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from showermask.exceptions import EntryError, RegionFileError
 from showermask.exposure.detectors import DETECTORS, frame_shape_of
+from showermask.exposure.names import product_root
 from showermask.exposure.product import Exposure
 from showermask.messages import counted, joined
 from showermask.regionfile.badpixels import BadPixels
@@ -281,10 +282,10 @@ class RegionFile:
         root, subarray = exposure.root, exposure.subarray
         if self.exposure is not None and self.exposure != root:
             known = root or "without a file name"
-            yield (
-                f"exposure is {self.exposure}, but the data are {known}; "
-                "take the region file of this exposure"
-            )
+            advice = "take the region file of this exposure"
+            if product_root(self.exposure) == root:
+                advice = "write it without suffix"
+            yield f"exposure is {self.exposure}, but the data are {known}; {advice}"
         if self.subarray is not None and subarray is not None and self.subarray != subarray:
             yield f"subarray is {self.subarray}, but the data have {subarray}"
         data_shape = (exposure.nints, exposure.ngroups, *exposure.image_shape)

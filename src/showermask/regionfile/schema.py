@@ -6,6 +6,7 @@ import math
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from difflib import get_close_matches
 from functools import cache
 from importlib import resources
 from itertools import islice
@@ -168,9 +169,8 @@ def _sentences(error: Any) -> Iterator[str]:  # noqa: C901  # one case for each 
     rule, limit = error.validator, error.validator_value
     if rule == "additionalProperties":
         known = error.schema["properties"]
-        expected = f"expected one of {', '.join(known)}"
         for key in islice((key for key in found if key not in known), MAX_PROBLEMS + 1):
-            yield f"{prefix}{_shown_key(key)} is not a known key, {expected}"
+            yield f"{prefix}{_shown_key(key)} is not a known key, {_meant(key, known)}"
     elif rule == "required":
         missing = [key for key in limit if key not in found]
         # The schema reports each missing key by itself; find the one that this error is about.
@@ -196,6 +196,16 @@ def _sentences(error: Any) -> Iterator[str]:  # noqa: C901  # one case for each 
         yield f"{where} is {_shown(found)}, expected {_FORMATS[limit]}"
     else:  # pragma: no cover - the schema uses no other rule
         yield f"{where}: {error.message}"
+
+
+def _meant(key: object, known: Mapping[str, Any]) -> str:
+    """Return what an unknown key may stand for."""
+    name, colon, value = str(key).partition(":")
+    if colon and name in known:
+        return f"expected a space after its colon; write {name}: {value[:40]}"
+    near = get_close_matches(str(key)[:60], known, n=1)
+    hint = f"did you mean {near[0]}? " if near else ""
+    return f"{hint}expected one of {', '.join(known)}"
 
 
 _FORMATS = {

@@ -49,7 +49,7 @@ def load(
         for event in yaml.parse(data, Loader=_Parser):
             builder.take(event)
     except yaml.YAMLError as error:
-        raise StrictYamlError([_sentence(error)]) from error
+        raise StrictYamlError([_sentence(error, data)]) from error
     except UnicodeDecodeError as error:
         raise StrictYamlError([f"is not text in UTF-8 (byte {error.start})"]) from error
     if builder.problems:
@@ -71,6 +71,9 @@ _FLOAT = re.compile(
 )
 _SPECIAL = re.compile(r"([-+]?)\.(inf|Inf|INF)|\.(?:nan|NaN|NAN)")
 _NO_KEY: Any = object()
+#: Lines with slips that YAML has no words for.
+_NO_SPACE = re.compile(r"\s*(?:- +)?(\w+):([^\s:].*?)\s*")
+_COLON_IN_TEXT = re.compile(r"\s*(?:- +)?(\w+): +([^'\"\[{].*:(?: .*)?)")
 
 
 class _Collection:
@@ -196,7 +199,7 @@ def _invalid(event: Any, problem: str) -> StrictYamlError:
     return StrictYamlError([f"{where}: is not valid YAML ({problem})"])
 
 
-def _sentence(error: yaml.YAMLError) -> str:
+def _sentence(error: yaml.YAMLError, data: bytes) -> str:
     footprint = getattr(error, "problem_mark", None)
     problem = getattr(error, "problem", None) or getattr(error, "reason", None) or "not readable"
     where = (
@@ -207,4 +210,46 @@ def _sentence(error: yaml.YAMLError) -> str:
     if "maximum nesting depth" in problem:  # libyaml's own limit, from PyYAML 6.0.4 on
         line = f"line {footprint.line + 1}: " if footprint is not None else ""
         return f"{line}{_TOO_DEEP}"
-    return f"{where}is not valid YAML ({problem})"
+    if isinstance(error, yaml.reader.ReaderError):
+        return _not_utf8(data) or f"{where}is not valid YAML ({problem})"
+    noticed = footprint.line if footprint is not None else 0
+    return _slip(data, noticed, problem) or f"{where}is not valid YAML ({problem})"
+
+
+def _not_utf8(data: bytes) -> str | None:
+    """Say where a text is not UTF-8, which is what editors call it."""
+    try:
+        data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        character = data[error.start : error.start + 1].decode("latin-1")
+        return (
+            f"line {line}: has the byte {data[error.start]:#x} ({character!r} in Latin-1), "
+            "expected text in UTF-8; save the file as UTF-8"
+        )
+    return None
+
+
+def _slip(data: bytes, noticed: int, problem: str) -> str | None:
+    """Name a slip that people often make, near the line where YAML noticed it."""
+    lines = data.decode("utf-8", "replace").splitlines()
+    if "found a tab" in problem or "'\\t'" in problem:
+        return f"line {noticed + 1}: is indented with a tab, expected spaces"
+    if "mapping values are not allowed" in problem and noticed < len(lines):
+        match = _COLON_IN_TEXT.fullmatch(lines[noticed])
+        if match:
+            key, value = match.groups()
+            return (
+                f"line {noticed + 1}: has a colon in the text of {key}, expected quotes around it; "
+                f"write {key}: '{value[:60]}'"
+            )
+    if "expected" in problem or "mapping values" in problem:
+        for number in (noticed, noticed - 1):
+            match = _NO_SPACE.fullmatch(lines[number]) if 0 <= number < len(lines) else None
+            if match:
+                key, value = match.groups()
+                return (
+                    f"line {number + 1}: has no space after the colon of {key}; "
+                    f"write {key}: {value[:60]}"
+                )
+    return None
