@@ -1,7 +1,7 @@
 """Measure the peak memory of one exposure, by target and product, full frame of 40 groups.
 
 Each runs in a process of its own; printed are the peak and, in units of the input file, what is
-above a worker that has done nothing. ``showermask.batch.job`` has these.
+above a worker that has done nothing. ``showermask.commands.batch.job`` has these.
 
 Run: python benchmarks/batch_memory.py [GROUPS]
 """
@@ -68,8 +68,8 @@ def one(target: str, kind: str, folder: Path) -> None:
     """Do it in this process, and print the peak."""
     import distributed  # noqa: F401  # what a worker has imported
 
-    from showermask.batch.parameters import StepParameters
-    from showermask.batch.stages.products import make_products
+    from showermask.commands.batch.parameters import StepParameters
+    from showermask.commands.batch.stages.products import make_products
 
     if target != "none":
         with tempfile.TemporaryDirectory(dir=folder) as output:

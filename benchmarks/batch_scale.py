@@ -23,9 +23,9 @@ from pathlib import Path
 from astropy.io import fits
 
 from showermask import RegionFile, Shower, write_regions
-from showermask.batch.parameters import MaskParameters
-from showermask.batch.plan import Request, find_matches, make_plan
 from showermask.cli import main as showermask
+from showermask.commands.batch.parameters import MaskParameters
+from showermask.commands.batch.plan import Request, find_matches, make_plan
 from showermask.pipeline.manifest import FileState, write_manifest
 from showermask.synthetic.ramps import RampBuilder
 

@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
 from showermask import Polygon, Shower
+from showermask.commands.propose.finder import find_candidates
 from showermask.glow.evidence import Evidence
 from showermask.glow.light_curve import Aperture
-from showermask.propose.finder import find_candidates
 
 sys.path.insert(0, str(Path(__file__).parent / "propose"))
 from scenes import GAIN, READ_NOISE, Scene, TrueShower

@@ -51,10 +51,13 @@ from typing import Any, Generic, Protocol, TypeVar
 import numpy as np
 
 from showermask import BadPixels, RegionFile, Shower, read_regions, write_regions
-from showermask.check.describe import describe_mask, describe_regions
-from showermask.convert.conversion import convert_file
-from showermask.convert.format import Converted
-from showermask.convert.options import ConvertOptions
+from showermask.commands.check.describe import describe_mask, describe_regions
+from showermask.commands.convert.conversion import convert_file
+from showermask.commands.convert.format import Converted
+from showermask.commands.convert.options import ConvertOptions
+from showermask.commands.review.app import make_app
+from showermask.commands.review.exposures import Review
+from showermask.commands.review.security import TOKEN_HEADER
 from showermask.exceptions import ShowermaskError
 from showermask.exposure.product import Exposure, describe_file
 from showermask.masking.footprint import find_footprints, masked_pixels
@@ -63,9 +66,6 @@ from showermask.regionfile.content import SECTIONS
 from showermask.regionfile.entry import Status
 from showermask.regionfile.lookup import find_work
 from showermask.regionfile.polygon import Polygon
-from showermask.review.app import make_app
-from showermask.review.exposures import Review
-from showermask.review.security import TOKEN_HEADER
 from showermask.synthetic.crds_cache import cache_environment
 from showermask.synthetic.ramps import RampBuilder
 
@@ -619,7 +619,7 @@ def region_bytes(rng: Random, regions: RegionFile, suffix: str) -> bytes:
 
 def some_ds9(rng: Random, regions: RegionFile) -> bytes:
     """Return a DS9 region file: drawn by a person, or written by showermask."""
-    from showermask.convert.ds9draw import write_ds9
+    from showermask.commands.convert.ds9draw import write_ds9
 
     if rng.random() < 0.4:
         with suppress(ShowermaskError):
@@ -655,7 +655,7 @@ def some_ds9(rng: Random, regions: RegionFile) -> bytes:
 
 def some_table(_: Random, regions: RegionFile) -> bytes:
     """Return an ECSV table."""
-    from showermask.convert.ecsv import write_table
+    from showermask.commands.convert.ecsv import write_table
 
     return write_table(regions).encode()
 

@@ -1,7 +1,7 @@
 """Measure the peak memory of a mosaic of full frames, by the number of its exposures.
 
 Each runs in a process of its own; printed are the peak and what is above a worker that has done
-nothing. ``showermask.batch.mosaic_job`` has these.
+nothing. ``showermask.commands.batch.mosaic_job`` has these.
 
 Run: python benchmarks/mosaic_memory.py
 """
@@ -58,10 +58,10 @@ def one(count: int, folder: Path) -> None:
     """Make a mosaic in this process, and print memory before, at the peak, and the files' size."""
     import distributed  # noqa: F401  # what a worker has imported
 
-    from showermask.batch.associations import Association
-    from showermask.batch.parameters import StepParameters
-    from showermask.batch.stages.mosaic import make_mosaic
-    from showermask.batch.stages.parameters import split_by_stage
+    from showermask.commands.batch.associations import Association
+    from showermask.commands.batch.parameters import StepParameters
+    from showermask.commands.batch.stages.mosaic import make_mosaic
+    from showermask.commands.batch.stages.parameters import split_by_stage
 
     idle = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     members = tuple(sorted((folder / "out").glob("*_cal.fits"))[:count])

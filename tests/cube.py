@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from showermask.propose.finder import find_candidates
+from showermask.commands.propose.finder import find_candidates
 
 GROUP_TIME = 2.775
 

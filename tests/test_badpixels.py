@@ -12,8 +12,10 @@ from oracles import reffiles_dark_kinds, reffiles_flat_kinds
 from stdatamodels.jwst import datamodels
 
 from showermask import ManualShowerMaskStep, RegionFile, Shower, read_regions, write_regions
-from showermask.badpixels.entries import FlagTable
 from showermask.cli import main
+from showermask.commands.badpixels.entries import FlagTable
+from showermask.commands.review.history import pixel_history
+from showermask.commands.review.session import ReviewSession
 from showermask.defects.darks import search_darks
 from showermask.defects.flats import normalised, search_flats
 from showermask.defects.kinds import KINDS
@@ -28,8 +30,6 @@ from showermask.exposure.product import describe_file
 from showermask.regionfile.badpixels import BadPixels
 from showermask.regionfile.lookup import choose_detector_file
 from showermask.regionfile.maskfile import write_mask
-from showermask.review.history import pixel_history
-from showermask.review.session import ReviewSession
 from showermask.synthetic.crds_cache import Detector, build_cache, use_cache
 from showermask.synthetic.detectors import SyntheticDetector
 from showermask.synthetic.ramps import RampBuilder

@@ -15,14 +15,14 @@ from jwst.ramp_fitting import RampFitStep
 from stdatamodels.jwst import datamodels
 
 from showermask import Detector1ShowersPipeline, ManualShowerMaskStep, Shower
-from showermask.batch.exposure_job import ExposureJob
-from showermask.batch.matching import match_exposures
-from showermask.batch.parameters import StepParameters
-from showermask.batch.plan import Request
-from showermask.batch.run import preview, run_batch
-from showermask.batch.targets import PREFERENCE
-from showermask.batch.workspace import Workspace, open_workspace
 from showermask.cli import main
+from showermask.commands.batch.exposure_job import ExposureJob
+from showermask.commands.batch.matching import match_exposures
+from showermask.commands.batch.parameters import StepParameters
+from showermask.commands.batch.plan import Request
+from showermask.commands.batch.run import preview, run_batch
+from showermask.commands.batch.targets import PREFERENCE
+from showermask.commands.batch.workspace import Workspace, open_workspace
 from showermask.exceptions import OutputError, RegionFileError, ShowermaskError
 from showermask.files import sha256_of
 from showermask.pipeline.manifest import FileState, Record, read_manifest, write_manifest

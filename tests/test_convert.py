@@ -15,11 +15,11 @@ from stdatamodels.jwst.datamodels import dqflags
 
 from showermask import BadPixels, RegionFile, Shower, Status, read_regions
 from showermask.cli import main
-from showermask.convert.ds9 import read_ds9
-from showermask.convert.ds9draw import write_ds9
-from showermask.convert.ecsv import read_table, write_table
-from showermask.convert.flags import read_flag_file
-from showermask.convert.options import ConvertOptions
+from showermask.commands.convert.ds9 import read_ds9
+from showermask.commands.convert.ds9draw import write_ds9
+from showermask.commands.convert.ecsv import read_table, write_table
+from showermask.commands.convert.flags import read_flag_file
+from showermask.commands.convert.options import ConvertOptions
 from showermask.exceptions import ConvertError, RegionFileError
 from showermask.exposure.product import describe_file
 from showermask.masking.footprint import find_footprints

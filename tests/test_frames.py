@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from stdatamodels.jwst import datamodels
 
+from showermask.commands.review.encoding import CODE_SCALE, LINEAR_MADS, encode_image
 from showermask.exceptions import ExposureError
 from showermask.exposure.images import ImageReader
 from showermask.regionfile.lookup import RegionLookup, find_work
-from showermask.review.encoding import CODE_SCALE, LINEAR_MADS, encode_image
 from showermask.synthetic.ramps import RampBuilder
 
 

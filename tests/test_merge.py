@@ -5,11 +5,11 @@ from dataclasses import replace
 import pytest
 
 from showermask import BadPixels, Polygon, RegionFile, Shower, read_regions, write_regions
-from showermask.agree.agreement import compare_regions
 from showermask.cli import main
+from showermask.commands.agree.agreement import compare_regions
+from showermask.commands.merge.merging import merge_regions
 from showermask.exceptions import RegionFileError
 from showermask.masking.overlap import matched, overlap
-from showermask.merge.merging import merge_regions
 
 SHAPE = (200, 220)
 GLOW = Shower(integration=0, group=8, x=100, y=90, a=20, b=12, theta=20)

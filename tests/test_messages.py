@@ -109,7 +109,7 @@ def test_numbers_on_the_command_line(option, capsys):
 
 def test_one_score(tmp_path, monkeypatch, capsys):
     """A single candidate has one S/N."""
-    from showermask.propose.showers import Proposal
+    from showermask.commands.propose.showers import Proposal
 
     shower = Shower(integration=0, group=3, x=20, y=15, a=9, b=5, theta=30, score=19.9)
     proposal = Proposal(

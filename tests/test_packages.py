@@ -13,8 +13,8 @@ from astropy.io import fits
 from astropy.table import Table
 
 from showermask import BadPixels, RegionFile, Shower, write_regions
-from showermask.batch.packages.differences import find_differences
 from showermask.cli import main
+from showermask.commands.batch.packages.differences import find_differences
 from showermask.regionfile.maskfile import write_mask
 from showermask.synthetic.ramps import RampBuilder
 

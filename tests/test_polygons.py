@@ -19,10 +19,10 @@ from showermask import (
     write_regions,
 )
 from showermask.cli import main
-from showermask.convert.ds9 import read_ds9
-from showermask.convert.ds9draw import write_ds9
-from showermask.convert.ecsv import read_table, write_table
-from showermask.convert.options import ConvertOptions
+from showermask.commands.convert.ds9 import read_ds9
+from showermask.commands.convert.ds9draw import write_ds9
+from showermask.commands.convert.ecsv import read_table, write_table
+from showermask.commands.convert.options import ConvertOptions
 from showermask.exceptions import MaskTooLargeError, PolygonError, RegionFileError
 from showermask.exposure.product import describe_file
 from showermask.masking.footprint import find_footprints

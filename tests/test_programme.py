@@ -25,8 +25,8 @@ from showermask import (
     read_regions,
     write_regions,
 )
-from showermask.batch.packages.differences import find_differences
 from showermask.cli import main
+from showermask.commands.batch.packages.differences import find_differences
 from showermask.exposure.sky import read_wcs
 from showermask.files import sha256_of
 from showermask.pipeline.manifest import read_manifest

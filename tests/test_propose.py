@@ -12,16 +12,16 @@ from stdatamodels.jwst.datamodels import dqflags
 
 from showermask import RegionFile, Shower, read_regions, write_regions
 from showermask.cli import main
+from showermask.commands.propose.finder import THRESHOLD, find_candidates
+from showermask.commands.propose.merging import is_same, merge_candidates
+from showermask.commands.propose.showers import propose_showers
+from showermask.commands.propose.tasks import SearchTask
+from showermask.commands.review.session import ReviewSession
 from showermask.exceptions import ExposureError
 from showermask.exposure.images import ImageReader
 from showermask.glow.common_mode import read_typical_ramp
 from showermask.glow.duration import best_last_group
 from showermask.glow.time_filters import make_filters
-from showermask.propose.finder import THRESHOLD, find_candidates
-from showermask.propose.merging import is_same, merge_candidates
-from showermask.propose.showers import propose_showers
-from showermask.propose.tasks import SearchTask
-from showermask.review.session import ReviewSession
 from showermask.synthetic.ramps import RampBuilder
 
 GLOW = Shower(integration=0, group=9, x=70.0, y=60.0, a=18.0, b=11.0, theta=30.0)

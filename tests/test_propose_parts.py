@@ -8,18 +8,18 @@ from astropy.io import fits
 from cube import GROUP_TIME, Cube, found_in
 
 from showermask import Polygon, Shower
+from showermask.commands.propose.background import smooth_background
+from showermask.commands.propose.candidates import find_glows
+from showermask.commands.propose.features import Features, point_size
+from showermask.commands.propose.finder import LEAST_PROBABILITY, search
+from showermask.commands.propose.kinds import likely_kind
+from showermask.commands.propose.latents import earlier_exposures, find_source_before
+from showermask.commands.propose.outline import find_outline
+from showermask.commands.propose.probability import load_classifier, shower_probability
+from showermask.commands.propose.profile import fit_profile
+from showermask.commands.propose.residuals import BIN, read_residuals
 from showermask.glow.shape_map import denoised_map
 from showermask.glow.time_filters import make_filters
-from showermask.propose.background import smooth_background
-from showermask.propose.candidates import find_glows
-from showermask.propose.features import Features, point_size
-from showermask.propose.finder import LEAST_PROBABILITY, search
-from showermask.propose.kinds import likely_kind
-from showermask.propose.latents import earlier_exposures, find_source_before
-from showermask.propose.outline import find_outline
-from showermask.propose.probability import load_classifier, shower_probability
-from showermask.propose.profile import fit_profile
-from showermask.propose.residuals import BIN, read_residuals
 from showermask.regionfile.ellipse import Ellipse
 from showermask.synthetic.ramps import RampBuilder
 

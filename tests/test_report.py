@@ -14,12 +14,12 @@ from stdatamodels.jwst import datamodels
 
 from showermask import RegionFile, Shower, read_regions, write_regions
 from showermask.cli import main
+from showermask.commands.report.cutouts import RateSource, cut_out
+from showermask.commands.report.pictures import Scale, draw_flags, draw_image
 from showermask.exposure.images import ImageReader
 from showermask.glow.quicklook import MaskedPlaces
 from showermask.masking.footprint import find_footprints, set_bits
 from showermask.pipeline.manifest import Record, file_time, write_manifest
-from showermask.report.cutouts import RateSource, cut_out
-from showermask.report.pictures import Scale, draw_flags, draw_image
 from showermask.synthetic.ramps import RampBuilder
 
 ROOT = "jw00001001001_02101_00001_mirimage"

@@ -20,12 +20,12 @@ from processes import INTERRUPTIBLE
 from starlette.testclient import TestClient
 
 from showermask import read_regions
+from showermask.commands.review.app import _listen, make_app
+from showermask.commands.review.exposures import Review
+from showermask.commands.review.security import TOKEN_HEADER
 from showermask.exposure.images import ImageReader
 from showermask.masking.footprint import find_footprints
 from showermask.regionfile.lookup import find_work
-from showermask.review.app import _listen, make_app
-from showermask.review.exposures import Review
-from showermask.review.security import TOKEN_HEADER
 
 TOKEN = "secret"
 COMMAND = Path(sys.executable).with_name("showermask")
@@ -509,7 +509,7 @@ class TestUnderAttack:
         def fail(*_, **__):
             raise OSError(5, "Input/output error", "x_showers.yaml")
 
-        monkeypatch.setattr("showermask.review.session.write_regions", fail)
+        monkeypatch.setattr("showermask.commands.review.session.write_regions", fail)
         answer = client.post("/api/exposures/0/save", json={})
         assert answer.status_code == 422
         assert answer.json()["error"] == "x_showers.yaml: Input/output error"
@@ -527,7 +527,7 @@ class TestUnderAttack:
         def fail(*_, **__):
             raise ZeroDivisionError
 
-        monkeypatch.setattr("showermask.review.api.mask_effect", fail)
+        monkeypatch.setattr("showermask.commands.review.api.mask_effect", fail)
         shower = {"integration": 0, "group": 3, "x": 20, "y": 15, "a": 9, "b": 5, "theta": 30}
         answer = client.post("/api/exposures/0/effect", json={"shower": shower})
         assert answer.status_code == 500

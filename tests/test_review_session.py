@@ -3,10 +3,10 @@
 import pytest
 
 from showermask import RegionFile, Shower, Status, read_regions, write_regions
+from showermask.commands.review.session import ChangedOnDiskError, ReviewSession, StaleError
 from showermask.exceptions import FlagError, RegionFileError, ShowerError, ShowermaskError
 from showermask.exposure.product import Exposure, Product
 from showermask.regionfile.lookup import RegionLookup
-from showermask.review.session import ChangedOnDiskError, ReviewSession, StaleError
 
 EXPOSURE = Exposure(
     root="x",

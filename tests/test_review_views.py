@@ -8,10 +8,10 @@ from astropy.io import fits
 from starlette.testclient import TestClient
 
 from showermask import RegionFile, Shower, evidence, write_regions
+from showermask.commands.review.app import make_app
+from showermask.commands.review.exposures import Review
+from showermask.commands.review.security import TOKEN_HEADER
 from showermask.regionfile.lookup import find_work
-from showermask.review.app import make_app
-from showermask.review.exposures import Review
-from showermask.review.security import TOKEN_HEADER
 from showermask.synthetic.ramps import RampBuilder
 
 SHAPE = (96, 104)

@@ -55,11 +55,11 @@ def test_a_feature_that_imports_another_one_is_found(tmp_path):
 
     shutil.copytree(SOURCE, tmp_path / "src" / "showermask")
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
-    with (tmp_path / "src/showermask/report/writer.py").open("a") as stream:
-        stream.write("\nfrom showermask.batch import run\n")
+    with (tmp_path / "src/showermask/commands/report/writer.py").open("a") as stream:
+        stream.write("\nfrom showermask.commands.batch import run\n")
     done = lint_imports(tmp_path, env={**os.environ, "PYTHONPATH": str(tmp_path / "src")})
     assert done.returncode != 0
-    assert "showermask.report.writer -> showermask.batch" in done.stdout
+    assert "showermask.commands.report.writer -> showermask.commands.batch" in done.stdout
 
 
 def test_entry_point_imports_nothing():

@@ -75,8 +75,8 @@ def jump(folder: Path) -> float:
 
 def propose(folder: Path) -> float:
     """Run the proposer."""
-    from showermask.propose.finder import THRESHOLD
-    from showermask.propose.showers import propose_showers
+    from showermask.commands.propose.finder import THRESHOLD
+    from showermask.commands.propose.showers import propose_showers
 
     started = time.monotonic()
     propose_showers(folder / _NAME, folder / "x.yaml", threshold=THRESHOLD)
@@ -90,7 +90,7 @@ if __name__ == "__main__":
         import stdatamodels.jwst.datamodels  # noqa: F401
         from astropy.io import fits
 
-        import showermask.propose.showers  # noqa: F401
+        import showermask.commands.propose.showers  # noqa: F401
 
         here = Path(sys.argv[2])
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -4,7 +4,7 @@ Run: python benchmarks/propose/collect.py OUT.npz KIND FIRST_SEED COUNT [KIND FI
      python benchmarks/propose/collect.py OUT.npz FOLDER
 
 The file has a row for each glow that was measured: its numbers (see
-`showermask.propose.features.Features`), whether it is a shower, what it lies on, the
+`showermask.commands.propose.features.Features`), whether it is a shower, what it lies on, the
 signal-to-noise ratio of the shower, and a number for the scene.
 """
 
@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 from score import blame, build, load, match
 
-from showermask.propose import candidates
-from showermask.propose.features import Features
-from showermask.propose.finder import search
+from showermask.commands.propose import candidates
+from showermask.commands.propose.features import Features
+from showermask.commands.propose.finder import search
 
 # The classifier is what is to be made: an older one may be for other numbers.
 candidates.shower_probability = lambda _: 1.0  # type: ignore[assignment]

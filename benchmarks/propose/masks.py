@@ -26,8 +26,8 @@ from numpy.typing import NDArray
 from scenes import Scene
 from score import build
 
+from showermask.commands.propose.finder import find_candidates
 from showermask.masking.footprint import find_footprints
-from showermask.propose.finder import find_candidates
 from showermask.synthetic.crds_cache import Detector, build_cache, cache_environment
 
 _BITS = 5

@@ -31,7 +31,7 @@ from scenes import (
 )
 
 from showermask import Polygon, Shower
-from showermask.propose.finder import find_candidates
+from showermask.commands.propose.finder import find_candidates
 
 SMALL = (512, 516)
 KINDS = {

@@ -16,9 +16,9 @@ from sklearn.ensemble import GradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold, cross_val_predict
 
-import showermask.propose
+import showermask.commands.propose
 
-OUT = Path(showermask.propose.__file__).parent / "classifier.json"
+OUT = Path(showermask.commands.propose.__file__).parent / "classifier.json"
 TREES = {
     "n_estimators": 400,
     "max_depth": 3,

@@ -37,11 +37,11 @@ from scenes import Scene, TrueShower
 from score import KINDS, build, load, match
 
 from showermask import Shower
+from showermask.commands.propose.finder import find_candidates
 from showermask.glow.duration import best_last_group
 from showermask.glow.removal import fit_showers
 from showermask.masking.footprint import find_footprints, set_bits
 from showermask.masking.lone_groups import flag_lone_groups
-from showermask.propose.finder import find_candidates
 from showermask.synthetic.crds_cache import Detector, build_cache, cache_environment
 
 _BITS = 5

@@ -17,8 +17,9 @@ from showermask.messages import say
 
 __all__ = ["main"]
 
-#: The commands, each in ``showermask.<name>.command``: ``add_arguments(parser)``, ``run(options)``,
-#: and, where the command line has arguments that argparse can't know, ``split_arguments``.
+#: The commands, each in ``showermask.commands.<name>.command``: ``add_arguments(parser)``,
+#: ``run(options)``, and, where the command line has arguments that argparse can't know,
+#: ``split_arguments``.
 _COMMANDS = {
     "check": "validate a region file, and say what it masks",
     "propose": "look for showers, as candidates for the review",
@@ -90,7 +91,7 @@ def _parse(arguments: list[str]) -> tuple[Any, argparse.Namespace]:
     for name, what in _COMMANDS.items():
         command = commands.add_parser(name, help=what)
         if name == chosen:
-            module = import_module(f"showermask.{name}.command")
+            module = import_module(f"showermask.commands.{name}.command")
             module.add_arguments(command)
             command.set_defaults(parser=command)
     if hasattr(module, "split_arguments"):

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 
-const source = new URL("../../src/showermask/review/static/geometry.js", import.meta.url);
+const source = new URL("../../src/showermask/commands/review/static/geometry.js", import.meta.url);
 const geometry = await import(source);
 
 const ELLIPSE = { x: 40, y: 30, a: 20, b: 8, theta: 25 };

@@ -7,7 +7,7 @@ globalThis.location = { hash: "#token=secret", pathname: "/", search: "" };
 globalThis.history = { replaceState() {} };
 globalThis.sessionStorage = { setItem() {}, getItem: () => null };
 
-const { getJson, postJson } = await import(new URL("../../src/showermask/review/static/server.js", import.meta.url));
+const { getJson, postJson } = await import(new URL("../../src/showermask/commands/review/static/server.js", import.meta.url));
 
 let asked;
 let lost;

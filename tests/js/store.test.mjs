@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-const { Refusal, Store, withinReason } = await import(new URL("../../src/showermask/review/static/store.js", import.meta.url));
+const { Refusal, Store, withinReason } = await import(new URL("../../src/showermask/commands/review/static/store.js", import.meta.url));
 
 const SHOWER = { integration: 0, group: 3, x: 20, y: 15, a: 9, b: 5, theta: 30, status: "candidate", score: 8 };
 const SQUARE = [[2, 2], [8, 2], [8, 8], [2, 8]];

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-const from = (name) => import(new URL(`../../src/showermask/review/static/${name}.js`, import.meta.url));
+const from = (name) => import(new URL(`../../src/showermask/commands/review/static/${name}.js`, import.meta.url));
 const { byProbability, filtered, oneGlow, sorted } = await from("table");
 const { ticks } = await from("plot");
 const { limits, scaled } = await from("stretch");
