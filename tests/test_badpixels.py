@@ -402,6 +402,7 @@ class TestCommand:
             assert "0 new, 0 gone" in page
             assert "0 in both" not in page
 
+    @pytest.mark.slow
     def test_changes(self, folder, out, tmp_path):
         """The page tells what is new and gone since an earlier file."""
         region_file = read_regions(out / REGIONS)
@@ -778,6 +779,7 @@ class TestReview:
 class TestPipeline:
     """The MASK reference in the stock pipeline."""
 
+    @pytest.mark.slow
     def test_override_mask(self, out, tmp_path):
         """``calwebb_detector1`` takes it with ``dq_init.override_mask``."""
         from jwst.pipeline import Detector1Pipeline

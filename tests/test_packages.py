@@ -115,6 +115,7 @@ def test_changed_files(package, capsys):
     assert out.endswith("3 problems\n")
 
 
+@pytest.mark.slow
 def test_changed_masks(package, capsys):
     """Say what differs in the products."""
     path = package / "regions" / f"{ROOTS[0]}_showers.yaml"

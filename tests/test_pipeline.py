@@ -152,6 +152,7 @@ class TestStockPipeline:
         )
         assert_files_masked()
 
+    @pytest.mark.slow
     def test_without_a_region_file(self, uncal):
         """With nothing to apply the rate is that of the pipeline without the hook."""
         plain = Detector1Pipeline.call(str(uncal))

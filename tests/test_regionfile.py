@@ -629,6 +629,7 @@ class TestCost:
         with pytest.raises(RegionFileError, match="or 300000 values"):
             read_regions(path)
 
+    @pytest.mark.slow
     def test_too_many_to_write(self, tmp_path):
         """What could not be read again is not written."""
         path = tmp_path / "r.yaml"

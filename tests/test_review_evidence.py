@@ -386,6 +386,7 @@ class TestLooks:
         assert nameless == []
 
 
+@pytest.mark.slow
 def test_two_hundred_marks(chrome, folder):
     """With 200 marks, a decision redraws the list in a fraction of a second."""
     rng = np.random.default_rng(1)

@@ -85,6 +85,7 @@ def test_drop_in(uncal):
         assert rates[0][both] == pytest.approx(rate["VAR_POISSON"].data[both], rel=1e-3)
 
 
+@pytest.mark.slow
 def test_nothing_asked_for(uncal):
     """Without an entry that asks for it the pipeline does what it did before."""
     write_regions(f"{ROOT}_showers.yaml", RegionFile(showers=[], exposure=ROOT))
