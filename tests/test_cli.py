@@ -1,5 +1,6 @@
 """The showermask command, as typed."""
 
+import json
 import subprocess
 import sys
 from dataclasses import replace
@@ -9,7 +10,8 @@ import numpy as np
 import pytest
 from stdatamodels.jwst import datamodels
 
-from showermask import Shower, read_regions
+import showermask
+from showermask import RegionFile, Shower, read_regions, write_regions
 from showermask.cli import main
 from showermask.synthetic.ramps import RampBuilder
 
@@ -128,7 +130,7 @@ def test_the_wrong_exposure(write, shower, jump, capsys):
     assert "shape is [1, 10, 32, 41], but the data have [1, 10, 32, 40]" in err
 
 
-@pytest.mark.parametrize("arguments", [[], ["check"], ["nope"], ["check", "a", "b", "c"]])
+@pytest.mark.parametrize("arguments", [[], ["check"], ["nope"], ["convert", "a"]])
 def test_wrong_usage(arguments, capsys):
     """Wrong usage is exit code 2, as everywhere."""
     with pytest.raises(SystemExit) as raised:
@@ -252,3 +254,80 @@ def test_options_of_the_other_way_to_propose(arguments, said, capsys):
     with pytest.raises(SystemExit, match="2"):
         main(["propose", "x_jump.fits", *arguments])
     assert said in capsys.readouterr().err
+
+
+class TestEveryCommand:
+    """Options that all commands have."""
+
+    @pytest.mark.parametrize("command", ["check", "propose", "batch", "review", "merge"])
+    def test_version(self, command, capsys):
+        """Of the package."""
+        with pytest.raises(SystemExit, match="0"):
+            main([command, "--version"])
+        assert capsys.readouterr().out == f"showermask {showermask.__version__}\n"
+
+    def test_quiet(self, write, shower, jump, capsys):
+        """Only what is wrong is said."""
+        path = write(shower)
+        assert main(["check", "--quiet", str(path), str(jump)]) == 0
+        assert capsys.readouterr() == ("", "")
+        path.write_text("showers: 5\n")
+        assert main(["check", "-q", str(path)]) == 1
+        assert "showers is 5" in capsys.readouterr().err
+
+    def test_verbose(self, write, shower, tmp_path):
+        """The log is shown."""
+        path = write(shower)
+        command = [sys.executable, "-m", "showermask", "check", "-vv", str(path)]
+        done = subprocess.run(command, capture_output=True, text=True)
+        assert (done.returncode, "valid; showers: 1" in done.stdout) == (0, True)
+
+    @pytest.mark.parametrize("shell", ["bash", "zsh"])
+    def test_completion(self, shell, capsys):
+        """A script with the options of all commands."""
+        with pytest.raises(SystemExit, match="0"):
+            main(["--print-completion", shell])
+        script = capsys.readouterr().out
+        for word in ("propose", "--persistence", "--package"):
+            assert word in script
+
+    def test_no_such_shell(self, capsys):
+        """Is told."""
+        with pytest.raises(SystemExit, match="2"):
+            main(["--print-completion", "cmd"])
+        assert "expected a shell, one of bash" in capsys.readouterr().err
+
+
+def test_propose_as_data(tmp_path, monkeypatch, capsys):
+    """Standard output is JSON alone; what people read goes to stderr."""
+    monkeypatch.chdir(tmp_path)
+    root = "jw00001001001_02101_00001_mirimage"
+    builder = RampBuilder(ngroups=16, ny=64, nx=72, readnoise=4.0, seed=5)
+    glow = Shower(integration=0, group=4, x=30, y=28, a=9, b=6, theta=20)
+    builder.add_glow(glow, amplitude=40.0, decay=12.0).model().save(f"{root}_jump.fits")
+    assert main(["propose", "--json", f"{root}_jump.fits"]) == 0
+    out, err = capsys.readouterr()
+    found = json.loads(out)
+    (one,) = found["exposures"]
+    assert (one["exposure"], one["new"], one["written"]) == (root, 1, True)
+    assert one["found"][0]["score"] > 10
+    assert "1 candidate" in err
+    assert main(["propose", "--json", "none_jump.fits"]) == 1
+    assert "can't be read" in json.loads(capsys.readouterr().out)["problems"][0]
+
+
+def test_batch_as_data(tmp_path, monkeypatch, capsys):
+    """Of a dry run: what is to do, and what would fail."""
+    monkeypatch.chdir(tmp_path)
+    root = "jw00001001001_02101_00001_mirimage"
+    RampBuilder(ngroups=6, ny=24, nx=28).model().save(f"{root}_jump.fits")
+    glow = Shower(integration=0, group=4, x=10, y=8, a=3, b=3, theta=20)
+    write_regions(f"{root}_showers.yaml", RegionFile(showers=[glow]))
+    arguments = ["batch", ".", ".", "-o", "out", "--json", "--dry-run"]
+    assert main(arguments) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["to_do"] == [root]
+    assert (found["up_to_date"], found["failed"], found["to"]) == (0, {}, "masked")
+    write_regions(f"{root}_showers.yaml", RegionFile(showers=[replace(glow, group=9)]))
+    assert main(arguments) == 1
+    assert root in json.loads(capsys.readouterr().out)["failed"]

@@ -18,13 +18,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from showermask.commands.check.result import CheckResult, check
+    from showermask.commands.convert.function import convert
+    from showermask.commands.propose.function import propose
     from showermask.exceptions import ShowermaskError
+    from showermask.exposure.product import Exposure, describe_file
     from showermask.glow.evidence import evidence
     from showermask.masking.mask import Mask
     from showermask.pipeline.detector1 import Detector1ShowersPipeline
     from showermask.pipeline.rateints import rate_from_rateints
     from showermask.pipeline.step import ManualShowerMaskStep
     from showermask.pipeline.subtract import SubtractShowersStep
+    from showermask.plotting import plot
     from showermask.regionfile.badpixels import BadPixels
     from showermask.regionfile.content import RegionFile
     from showermask.regionfile.ellipse import Ellipse
@@ -38,8 +43,10 @@ __version__: str
 
 _HOMES = {
     "BadPixels": "regionfile.badpixels",
+    "CheckResult": "commands.check.result",
     "Detector1ShowersPipeline": "pipeline.detector1",
     "Ellipse": "regionfile.ellipse",
+    "Exposure": "exposure.product",
     "ManualShowerMaskStep": "pipeline.step",
     "Mask": "masking.mask",
     "Polygon": "regionfile.polygon",
@@ -48,7 +55,12 @@ _HOMES = {
     "ShowermaskError": "exceptions",
     "Status": "regionfile.entry",
     "SubtractShowersStep": "pipeline.subtract",
+    "check": "commands.check.result",
+    "convert": "commands.convert.function",
+    "describe_file": "exposure.product",
     "evidence": "glow.evidence",
+    "plot": "plotting",
+    "propose": "commands.propose.function",
     "rate_from_rateints": "pipeline.rateints",
     "read_regions": "regionfile.reader",
     "write_regions": "regionfile.writer",
@@ -59,8 +71,10 @@ _RENAMED = {"PixelRegion": "BadPixels"}
 
 __all__ = [
     "BadPixels",
+    "CheckResult",
     "Detector1ShowersPipeline",
     "Ellipse",
+    "Exposure",
     "ManualShowerMaskStep",
     "Mask",
     "Polygon",
@@ -69,7 +83,12 @@ __all__ = [
     "ShowermaskError",
     "Status",
     "SubtractShowersStep",
+    "check",
+    "convert",
+    "describe_file",
     "evidence",
+    "plot",
+    "propose",
     "rate_from_rateints",
     "read_regions",
     "write_regions",

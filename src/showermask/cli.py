@@ -7,13 +7,14 @@ import io
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from difflib import get_close_matches
 from importlib import import_module
-from typing import Any
+from typing import Any, NoReturn
 
 from showermask import __version__
 from showermask.exceptions import ShowermaskError
-from showermask.messages import say
+from showermask.messages import lines_for_people, say
 
 __all__ = ["main"]
 
@@ -44,8 +45,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a name may hold any character
     command, options = _parse(sys.argv[1:] if arguments is None else list(arguments))
+    if options.verbose:
+        _log_to_stderr(options.verbose)
+    is_json = bool(getattr(options, "json", False))
     try:
-        code: int = command.run(options)
+        with lines_for_people(is_quiet=options.quiet, is_aside=is_json):
+            code: int = command.run(options)
         if sys.stdout is not None:
             sys.stdout.flush()
     except ShowermaskError as error:
@@ -65,6 +70,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
+def _log_to_stderr(level: int) -> None:
+    """Show what the packages log in this process."""
+    import logging
+
+    logging.basicConfig(stream=sys.stderr, format="%(name)s: %(message)s")
+    for name in ("showermask", "stpipe", "jwst"):
+        logging.getLogger(name).setLevel(logging.INFO if level == 1 else logging.DEBUG)
+
+
 def _drop_output() -> None:
     """Drop what can't be written, on a full disk: Python would try again when it ends."""
     try:
@@ -80,20 +94,32 @@ def _parse(arguments: list[str]) -> tuple[Any, argparse.Namespace]:
         description="Mask reviewed cosmic-ray showers in JWST ramps and rates. The mask itself is "
         "applied by the pipeline: strun manual_shower_mask, or calwebb_detector1_showers.",
     )
-    parser.add_argument("--version", action="version", version=f"showermask {__version__}")
+    version: Any = {"action": "version", "version": f"showermask {__version__}"}
+    parser.add_argument("--version", **version)
+    parser.add_argument(
+        "--print-completion",
+        metavar="SHELL",
+        help="print a script that completes commands and options in a shell, to be sourced",
+    )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     chosen = next((word for word in arguments if not word.startswith("-")), None)
+    if arguments[:1] == ["--print-completion"]:
+        chosen = None
     if chosen is not None and chosen not in _COMMANDS:
         near = get_close_matches(chosen, _COMMANDS, n=1)
         hint = f"did you mean {near[0]}?" if near else f"expected {', '.join(_COMMANDS)}"
         parser.error(f"{chosen!r} is not a command; {hint}")
+    is_completion = arguments[:1] == ["--print-completion"] and len(arguments) == 2
     module: Any = None
     for name, what in _COMMANDS.items():
         command = commands.add_parser(name, help=what)
-        if name == chosen:
+        if name == chosen or is_completion:
             module = import_module(f"showermask.commands.{name}.command")
             module.add_arguments(command)
+            _add_common(command, version)
             command.set_defaults(parser=command)
+    if is_completion:
+        _print_completion(parser, arguments[1])
     if hasattr(module, "split_arguments"):
         arguments, extra = module.split_arguments(arguments, parser)
     else:
@@ -101,3 +127,24 @@ def _parse(arguments: list[str]) -> tuple[Any, argparse.Namespace]:
     options = parser.parse_args(arguments)
     vars(options).update(extra)
     return module, options
+
+
+def _add_common(command: argparse.ArgumentParser, version: Any) -> None:
+    """Add the options that all commands have."""
+    common = command.add_argument_group("all commands")
+    common.add_argument("--version", **version)
+    common.add_argument("--quiet", "-q", action="store_true", help="say only what is wrong")
+    common.add_argument(
+        "--verbose", "-v", action="count", default=0, help="show the log too; -vv for all of it"
+    )
+
+
+def _print_completion(parser: argparse.ArgumentParser, shell: str) -> NoReturn:
+    """Print the script that completes the command in a shell, and end."""
+    import shtab
+
+    if shell not in shtab.SUPPORTED_SHELLS:
+        parser.error(f"{shell}: expected a shell, one of {', '.join(shtab.SUPPORTED_SHELLS)}")
+    with suppress(BrokenPipeError):  # the reader has seen enough
+        print(shtab.complete(parser, shell), flush=True)
+    sys.exit(0)

@@ -10,6 +10,7 @@ import argparse
 import logging
 import math
 import re
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TextIO
@@ -17,6 +18,7 @@ from typing import TextIO
 __all__ = [
     "counted",
     "joined",
+    "lines_for_people",
     "log",
     "loggers_at",
     "one_line",
@@ -95,8 +97,30 @@ def loggers_at(
             logger.setLevel(level_before)
 
 
+class _Output:
+    """The place of lines for people; errors always go to stderr."""
+
+    is_quiet = False
+    #: Standard output belongs to a program that reads it.
+    is_aside = False
+
+
+@contextmanager
+def lines_for_people(*, is_quiet: bool = False, is_aside: bool = False) -> Iterator[None]:
+    """Leave out the lines of `say`, or print them to stderr, in a ``with`` block."""
+    _Output.is_quiet, _Output.is_aside = is_quiet, is_aside
+    try:
+        yield
+    finally:
+        _Output.is_quiet = _Output.is_aside = False
+
+
 def say(line: str, *, file: TextIO | None = None) -> None:
     """Print a line at once; what others have written into it can't steer the terminal."""
+    if file is None and _Output.is_quiet:
+        return
+    if file is None and _Output.is_aside:
+        file = sys.stderr
     print(printable(line), file=file, flush=True)
 
 

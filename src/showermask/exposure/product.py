@@ -214,7 +214,23 @@ def describe_model(model: Any, *, path: str | os.PathLike[str] | None = None) ->
 
 
 def describe_file(path: str | os.PathLike[str]) -> Exposure:
-    """Describe a product on disk, reading headers only."""
+    """Describe a product on disk, reading headers only.
+
+    Parameters
+    ----------
+    path : str or path
+        A FITS file: a ramp, rateints or a rate.
+
+    Returns
+    -------
+    Exposure
+        Its facts.
+
+    Raises
+    ------
+    ExposureError
+        When it can't be read, was cut short, or is another product.
+    """
     file = Path(path)
     with _opened_whole(file) as hdus:
         primary = hdus[0].header

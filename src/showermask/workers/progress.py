@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from showermask.messages import printable
+from showermask.messages import printable, say
 
 __all__ = ["Progress"]
 
@@ -19,11 +19,10 @@ class Progress:
 
     def say(self, line: str) -> None:
         """Print a line."""
-        line = printable(line)
         if self._bar is None:
-            print(line, flush=True)
+            say(line)
         else:
-            self._bar.write(line)
+            self._bar.write(printable(line), file=sys.stderr)
 
     def start(self, total: int) -> None:
         """Begin to count."""

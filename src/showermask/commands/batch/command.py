@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import argparse
+import json
 import signal
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from showermask.commands.batch.targets import TARGETS
 from showermask.exposure.names import PRODUCT_SUFFIXES
 from showermask.messages import say
 from showermask.workers.arguments import add_worker_arguments
+
+if TYPE_CHECKING:
+    from showermask.commands.batch.run import Summary
 
 __all__ = ["add_arguments", "run", "split_arguments"]
 
@@ -130,6 +134,9 @@ def _add_choices(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--dry-run", action="store_true", help="say what would be done and lost, and do nothing"
     )
+    parser.add_argument(
+        "--json", action="store_true", help="print the outcome as JSON; all else goes to stderr"
+    )
 
 
 def split_arguments(
@@ -181,21 +188,29 @@ def run(options: argparse.Namespace) -> int:
         is_forced=options.force,
     )
     if options.dry_run:
-        return 0 if preview(request, BatchProgress()).is_good else 1
+        summary = preview(request, BatchProgress())
+        _print_json(summary, options)
+        return 0 if summary.is_good else 1
     if options.package is not None:
         check_package_name(options.package)
     # A batch system that wants its node back says so by SIGTERM.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     summary = run_batch(request, BatchProgress())
     for line in summary.describe():
-        say(line)
-    if options.package is None:
-        return 0 if summary.is_good else 1
-    if not summary.is_good:
+        say(line, file=None if summary.is_good else sys.stderr if options.quiet else None)
+    if options.package is not None and summary.is_good:
+        say(write_package(request, options.package))
+    elif options.package is not None:
         say(f"{options.package}: not written, for not all is done", file=sys.stderr)
-        return 1
-    say(write_package(request, options.package))
-    return 0
+    _print_json(summary, options)
+    return 0 if summary.is_good else 1
+
+
+def _print_json(summary: Summary, options: argparse.Namespace) -> None:
+    """Print a summary for a program, if one reads it."""
+    if options.json:
+        files = {"output": str(options.output_dir), "to": options.to}
+        print(json.dumps({**files, **summary.to_dict()}, indent=2))
 
 
 def _verify(options: argparse.Namespace) -> int:

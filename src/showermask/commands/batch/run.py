@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from showermask.commands.batch.comparison import plan_without_masks
 from showermask.commands.batch.exposure_job import ExposureJob
@@ -46,6 +47,8 @@ class Summary:
     #: Number of exposures that were processed, and that were up to date.
     done: int = 0
     current: int = 0
+    #: Exposures that a run would process; of a dry run.
+    to_do: list[str] = field(default_factory=list)
     #: Exposures that failed, and why.
     failed: dict[str, str] = field(default_factory=dict)
     #: Exposures that were not reached.
@@ -69,6 +72,17 @@ class Summary:
             problems=self.problems + other.problems,
         )
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as JSON has it."""
+        return {
+            "done": self.done,
+            "up_to_date": self.current,
+            "to_do": self.to_do,
+            "failed": self.failed,
+            "not_reached": self.pending,
+            "problems": self.problems,
+        }
+
     def describe(self) -> Iterator[str]:
         """Yield the last lines: what is done, what failed and why."""
         counts = f"{self.done} done, {self.current} up to date, {len(self.failed)} failed"
@@ -84,7 +98,8 @@ def preview(request: Request, reporter: Reporter) -> Summary:
     check_foreign_files(request.output)
     plan = make_plan(request, matches, parameters)
     report_plan(plan, reporter)
-    return Summary(current=plan.current, failed=plan.failed)
+    to_do = [one.record.exposure for one in plan.to_do]
+    return Summary(current=plan.current, failed=plan.failed, to_do=to_do)
 
 
 def run_batch(request: Request, reporter: Reporter) -> Summary:

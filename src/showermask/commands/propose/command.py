@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import argparse
+import json
 import math
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from showermask.commands.propose import THRESHOLD
 from showermask.messages import positive_number, say, whole_number
 from showermask.workers.arguments import add_worker_arguments
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from showermask.commands.propose.persistence.run import Persistence
+    from showermask.commands.propose.showers import Proposal
     from showermask.regionfile.lookup import WorkItem
 
 __all__ = ["add_arguments", "run"]
 
-_THRESHOLD = 4.5
 #: Release of jwst whose persistence step reads and writes arrays.
 _FIRST_WITH_ARRAYS = 3
 
@@ -47,8 +52,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--threshold",
         metavar="S/N",
         type=positive_number,
-        help=f"signal-to-noise ratio from which on a glow is proposed (default: {_THRESHOLD})",
+        help=f"signal-to-noise ratio from which on a glow is proposed (default: {THRESHOLD})",
     )
+    parser.add_argument("--json", action="store_true", help="print what was found as JSON")
     add_worker_arguments(parser)
     _add_persistence_arguments(parser)
 
@@ -126,17 +132,23 @@ def run(options: argparse.Namespace) -> int:
     from showermask.commands.propose.ramps import find_ramps
 
     work, problems = find_ramps(options.exposures, options.output_dir)
+    found: Sequence[Proposal | Persistence] = ()
     if options.persistence:
-        problems += _propose_persistence(work, options)
+        found, more = _propose_persistence(work, options)
+        problems += more
     elif work:
         from showermask.commands.propose.tasks import run_searches
 
-        problems += run_searches(
+        found, more = run_searches(
             work,
-            threshold=options.threshold or _THRESHOLD,
+            threshold=options.threshold or THRESHOLD,
             workers=options.workers,
             scheduler=options.scheduler,
         )
+        problems += more
+    if options.json:
+        content = {"exposures": [one.to_dict() for one in found], "problems": problems}
+        print(json.dumps(content, indent=2))
     for problem in problems:
         say(f"showermask: {problem}", file=sys.stderr)
     return 1 if problems else 0
@@ -171,7 +183,9 @@ def _check_options(options: argparse.Namespace) -> None:
         )
 
 
-def _propose_persistence(work: list[WorkItem], options: argparse.Namespace) -> list[str]:
+def _propose_persistence(
+    work: list[WorkItem], options: argparse.Namespace
+) -> tuple[list[Persistence], list[str]]:
     from showermask.commands.propose.persistence.run import OtherSources, propose_persistence
     from showermask.commands.propose.persistence.saturation import PersistenceOptions
     from showermask.commands.propose.ramps import find_other_ramps
@@ -193,7 +207,7 @@ def _propose_persistence(work: list[WorkItem], options: argparse.Namespace) -> l
     done, more = propose_persistence(work, given, others)
     for line in (line for result in done for line in result.describe()):
         say(line)
-    return problems + more
+    return done, problems + more
 
 
 def _array_to_write(path: Path | None) -> Path | None:

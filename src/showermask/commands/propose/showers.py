@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from threadpoolctl import threadpool_limits
 
 from showermask.commands.propose.finder import MIN_GROUPS, find_candidates
 from showermask.commands.propose.latents import find_source_before
-from showermask.commands.propose.merging import merge_candidates
+from showermask.commands.propose.merging import Merged, merge_candidates
 from showermask.exceptions import ExposureError
 from showermask.exposure.images import ImageReader
+from showermask.exposure.names import product_root
 from showermask.exposure.product import Exposure
 from showermask.messages import counted
+from showermask.regionfile.content import RegionFile
 from showermask.regionfile.polygon import Polygon
 from showermask.regionfile.reader import read_regions_for
 from showermask.regionfile.shower import Shower
 from showermask.regionfile.writer import write_regions
 
-__all__ = ["Proposal", "propose_showers"]
+__all__ = ["Proposal", "propose_showers", "search"]
 
 #: Group times in s that make sense: MIRI's are 0.05 (SUB64-like subarrays) to 24 (SLOWR1), and
 #: groups of several frames are longer.
@@ -57,42 +60,54 @@ class Proposal:
             f"{self.new} new{gone}, in {self.region_path}"
         )
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as JSON has it."""
+        return {
+            "exposure": self.exposure,
+            "region_file": str(self.region_path),
+            "new": self.new,
+            "gone": self.gone,
+            "written": self.is_written,
+            "found": [{"section": one.SECTION, **one.to_mapping()} for one in self.found],
+        }
 
-def propose_showers(
+
+def search(
     path: Path,
-    region_path: Path,
+    present: Callable[[Exposure], RegionFile],
     *,
     threshold: float,
     earlier: Sequence[Path] = (),
     threads: int | None = None,
-) -> Proposal:
-    """Look for showers in a ramp, and merge them into its region file.
+) -> tuple[Merged, tuple[Shower | Polygon, ...]]:
+    """Look for showers in a ramp, and merge them with what is known of it.
 
     Parameters
     ----------
     path : Path
-        The ramp.
-    region_path : Path
-        Its region file.
+        The ramp, calibrated up to the jump step.
+    present : callable
+        Returns what is known of an exposure.
     threshold : float
         Signal-to-noise ratio from which on a glow is proposed.
-    earlier : sequence of Path
-        Exposures of the same detector before it, the latest first: what glows where they had a
-        source may be its latent.
+    earlier : sequence of Path, optional
+        Exposures before it on the same detector, the latest first; they tell latents.
     threads : int, optional
-        Threads to read with.
+        Threads that read and filter; as many as there are cores by default.
 
     Returns
     -------
-    Proposal
-        What was found.
+    Merged
+        The region file with the candidates.
+    tuple of Shower or Polygon
+        All that was found.
     """
     if not 0 < threshold < math.inf:
         raise ValueError(f"threshold is {threshold}, expected a number above 0")
     with ImageReader(path) as reader:
         exposure = reader.exposure
         group_time = _group_time(exposure, path)
-        present = read_regions_for(region_path, exposure)
+        known = present(exposure)
 
         def is_latent(x: float, y: float) -> str | None:
             source = find_source_before(path, earlier, x, y)
@@ -112,12 +127,43 @@ def propose_showers(
                     threads=threads,
                 )
             )
-    merged = merge_candidates(present, found, group_time=group_time)
+    return merge_candidates(known, found, group_time=group_time), found
+
+
+def propose_showers(
+    path: Path,
+    region_path: Path,
+    *,
+    threshold: float,
+    earlier: Sequence[Path] = (),
+    threads: int | None = None,
+) -> Proposal:
+    """Look for showers in a ramp, and merge them into its region file.
+
+    Parameters
+    ----------
+    path, threshold, earlier, threads
+        As for `search`.
+    region_path : Path
+        The region file; it need not exist.
+
+    Returns
+    -------
+    Proposal
+        What was found.
+    """
+    merged, found = search(
+        path,
+        lambda exposure: read_regions_for(region_path, exposure),
+        threshold=threshold,
+        earlier=earlier,
+        threads=threads,
+    )
     is_written = bool(merged.new or merged.gone)
     if is_written:
         write_regions(region_path, merged.region_file.unread())
     return Proposal(
-        exposure=exposure.name,
+        exposure=product_root(path),
         found=found,
         new=merged.new,
         gone=merged.gone,

@@ -87,8 +87,8 @@ def run_searches(
     threshold: float,
     workers: int | None = None,
     scheduler: str | None = None,
-) -> list[str]:
-    """Search exposures, and say what was found; return what went wrong.
+) -> tuple[list[Proposal], list[str]]:
+    """Search exposures, and say what was found.
 
     Parameters
     ----------
@@ -103,12 +103,15 @@ def run_searches(
 
     Returns
     -------
+    list of Proposal
+        What was found in each.
     list of str
         A line for each problem.
     """
     tasks = _tasks(work, threshold)
     progress = Progress()
     problems: list[str] = []
+    proposals: list[Proposal] = []
     done = 0
     try:
         for outcome in _outcomes(tasks, progress, workers, scheduler):
@@ -117,6 +120,7 @@ def run_searches(
             if outcome.proposal is None:
                 progress.count(f"{outcome.path.name}: FAILED", is_news=True)
             else:
+                proposals.append(outcome.proposal)
                 progress.count(outcome.proposal.describe(), is_news=True)
     except ClusterError as error:
         problems += error.problems
@@ -128,7 +132,7 @@ def run_searches(
         raise
     finally:
         progress.stop()
-    return problems
+    return proposals, problems
 
 
 def _tasks(work: Sequence[WorkItem], threshold: float) -> list[SearchTask]:

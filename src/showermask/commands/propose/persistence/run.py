@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,6 +77,17 @@ class Persistence:
         state = "in" if self.is_written else "already in"
         head = f"{self.exposure}: {counted(self.pixels, 'pixel')}, {state} {self.region_path}{gone}"
         return [head, *(f"    {line}" for line in self.sources)]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as JSON has it."""
+        return {
+            "exposure": self.exposure,
+            "region_file": str(self.region_path),
+            "pixels": self.pixels,
+            "sources": list(self.sources),
+            "gone": self.gone,
+            "written": self.is_written,
+        }
 
 
 def propose_persistence(
