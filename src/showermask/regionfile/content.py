@@ -21,7 +21,7 @@ from showermask.messages import counted, joined
 from showermask.regionfile.badpixels import BadPixels
 from showermask.regionfile.entry import Entry, Status, plain_list
 from showermask.regionfile.polygon import Polygon
-from showermask.regionfile.schema import FORMATS, format_of
+from showermask.regionfile.schema import FORMATS, format_of, schema_problems
 from showermask.regionfile.shower import Shower
 
 if TYPE_CHECKING:
@@ -157,6 +157,35 @@ class RegionFile:
             shape=exposure.shape if exposure.is_ramp else None,
             subarray=exposure.subarray,
         )
+
+    @classmethod
+    def from_tree(cls, tree: Mapping[str, Any]) -> RegionFile:
+        """Return the region file that a tree holds; masks that it names are not read.
+
+        Parameters
+        ----------
+        tree : mapping
+            What `to_tree` returns.
+
+        Returns
+        -------
+        RegionFile
+            The region file.
+
+        Raises
+        ------
+        RegionFileError
+            When the tree does not follow the schema; names all that is wrong.
+        """
+        problems = [problem.text for problem in schema_problems(tree)]
+        RegionFileError.check_none([*problems, *detector_problems(tree)])
+        header = {key: tree[key] for key in HEADER_KEYS if key in tree}
+        entries = [
+            kind.from_mapping(mapping)
+            for name, kind in SECTIONS.items()
+            for mapping in tree.get(name, ())
+        ]
+        return cls(entries=entries, **header)
 
     def section(self, name: str) -> tuple[Entry, ...]:
         """Return the entries of a section, in the order of the file."""

@@ -19,6 +19,7 @@ from showermask.exceptions import EntryError, RegionFileError
 from showermask.exposure.detectors import DETECTORS, frame_shape_of
 from showermask.exposure.product import Exposure
 from showermask.regionfile import strictyaml
+from showermask.regionfile.asdfschema import KEY, TAG
 from showermask.regionfile.badpixels import BadPixels
 from showermask.regionfile.content import (
     HEADER_KEYS,
@@ -158,9 +159,15 @@ def read_region_tree(data: bytes, extension: str) -> tuple[Any, list[str]]:
         return strictyaml.load(data, too_many=_TOO_MANY)
     if not data.startswith(b"#ASDF "):
         raise RegionFileError("is not a valid ASDF file (it does not begin with #ASDF)")
-    return strictyaml.load(
-        data.partition(b"\n...")[0], leave_out=_ASDF_OWN_KEYS, too_many=_TOO_MANY
+    tree, duplicates = strictyaml.load(
+        data.partition(b"\n...")[0],
+        leave_out=_ASDF_OWN_KEYS,
+        tags=frozenset((TAG,)),
+        too_many=_TOO_MANY,
     )
+    # Files of before have the keys of the region file at the top.
+    is_tagged = isinstance(tree, dict) and set(tree) == {KEY}
+    return (tree[KEY] if is_tagged else tree), duplicates
 
 
 def known_extension(file: Path) -> str:

@@ -34,7 +34,11 @@ class StrictYamlError(ValueError):
 
 
 def load(
-    data: bytes, *, leave_out: frozenset[str] | None = None, too_many: str = "too many values"
+    data: bytes,
+    *,
+    leave_out: frozenset[str] | None = None,
+    tags: frozenset[str] = frozenset(),
+    too_many: str = "too many values",
 ) -> tuple[Any, list[str]]:
     """Read one YAML document made of mappings, lists, texts, numbers, booleans and nulls.
 
@@ -44,7 +48,7 @@ def load(
     region file may come from anybody. ``yaml.safe_load`` takes duplicate keys and ``010`` for
     eight, StrictYAML has no flow style, and both need minutes for an alias bomb.
     """
-    builder = _Builder(leave_out, too_many)
+    builder = _Builder(leave_out, tags, too_many)
     try:
         for event in yaml.parse(data, Loader=_Parser):
             builder.take(event)
@@ -91,11 +95,14 @@ class _Collection:
 class _Builder:
     """Makes plain objects of the events of a document, and notes what is wrong with it."""
 
-    def __init__(self, leave_out: frozenset[str] | None, too_many: str) -> None:
+    def __init__(
+        self, leave_out: frozenset[str] | None, tags: frozenset[str], too_many: str
+    ) -> None:
         self.tree: Any = None
         self.problems: list[str] = []
         self.duplicates: list[str] = []
         self._leave_out = leave_out
+        self._tags = tags
         self._too_many = too_many
         self._open: list[_Collection] = []
         self._documents = 0
@@ -132,7 +139,7 @@ class _Builder:
             self._note(event, "found an anchor or alias, expected the value written out")
             return
         tag = getattr(event, "tag", None)
-        if tag not in (None, "!") and not self._may_have_tag():
+        if tag not in (None, "!", *self._tags) and not self._may_have_tag():
             self._note(event, f"found the tag {tag}, expected a plain value")
 
     def _may_have_tag(self) -> bool:

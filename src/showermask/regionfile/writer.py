@@ -12,6 +12,7 @@ from showermask.exceptions import RegionFileError
 from showermask.files import atomic_write
 from showermask.messages import printable
 from showermask.regionfile import strictyaml
+from showermask.regionfile.asdfschema import KEY
 from showermask.regionfile.comments import comments_beside_entries, comments_of, updated
 from showermask.regionfile.content import SECTIONS, RegionFile
 from showermask.regionfile.reader import MAX_SIZE, TOO_LARGE, known_extension, read_region_tree
@@ -59,7 +60,7 @@ def write_regions(path: str | os.PathLike[str], regions: RegionFile) -> None:
         if extension == ".asdf":
             import asdf
 
-            asdf.AsdfFile(tree).write_to(staged)
+            asdf.AsdfFile({KEY: regions}).write_to(staged)
         else:
             staged.write_bytes(_yaml_text(file, tree).encode("utf-8", "surrogatepass"))
         _check_written(staged, file, tree)
