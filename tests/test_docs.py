@@ -1,0 +1,86 @@
+"""The pages of the documentation: commands that exist, links that lead somewhere, true code."""
+
+import json
+import re
+import shlex
+from importlib.metadata import version
+from pathlib import Path
+
+import matplotlib as mpl
+import pytest
+import yaml
+
+from showermask import Shower
+from showermask.cli import _parse
+from showermask.synthetic.ramps import RampBuilder
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+NOT_RUN = "not run here"
+
+
+def blocks(page, language):
+    """Return the code blocks of a page in a language, but for those that are said not to be run."""
+    found = re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE)
+    return [block for block in found if NOT_RUN not in block]
+
+
+def commands(page):
+    """Return the lines of a page that call the command."""
+    lines = [line for block in blocks(page, "shell") for line in block.splitlines()]
+    words = [shlex.split(line, comments=True) for line in lines]
+    return [line[1:] for line in words if line and Path(line[0]).name == "showermask"]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_commands(page):
+    """Every command that is shown has these arguments."""
+    for arguments in commands(page):
+        _, options = _parse(arguments)
+        assert options is not None
+
+
+def test_there_are_commands():
+    """The pages are looked into."""
+    assert sum(len(commands(page)) for page in PAGES) > 40
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_links(page):
+    """Files that a page names are there."""
+    for target in re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", page.read_text()):
+        assert target.startswith("https://") or (page.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_python(page):
+    """Python that is shown is Python."""
+    for block in blocks(page, "python"):
+        compile(block, page.name, "exec")
+
+
+@pytest.mark.slow
+def test_the_script_of_the_library(tmp_path, monkeypatch):
+    """Runs as it stands, on a ramp with a shower."""
+    monkeypatch.chdir(tmp_path)
+    mpl.use("Agg")
+    (script,) = blocks(ROOT / "docs" / "library.md", "python")
+    root = re.search(r'"(\S+)_jump.fits"', script)[1]
+    builder = RampBuilder(ngroups=16, ny=64, nx=72, readnoise=4.0, seed=5)
+    glow = Shower(integration=0, group=4, x=30, y=28, a=9, b=6, theta=20)
+    builder.add_glow(glow, amplitude=40.0, decay=12.0).model().save(f"{root}_jump.fits")
+    names = {}
+    exec(compile(script, "library.md", "exec"), names)
+    assert Path("x_showers.png").exists()
+    assert names["masked"].meta.cal_step.manual_shower_mask == "COMPLETE"
+
+
+def test_what_is_cited_agrees():
+    """CITATION.cff, .zenodo.json and the package say the same."""
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    zenodo = json.loads((ROOT / ".zenodo.json").read_text())
+    assert citation["title"] == zenodo["title"]
+    assert citation["version"] == zenodo["version"] == version("showermask")
+    assert citation["license"] == zenodo["license"] == "BSD-3-Clause"
+    names = [author["name"] for author in citation["authors"]]
+    assert names == [creator["name"] for creator in zenodo["creators"]]
