@@ -18,7 +18,13 @@ from showermask.regionfile.content import SECTIONS, RegionFile
 from showermask.regionfile.entry import Entry, Status
 from showermask.regionfile.reader import InvalidRegionFileError, read_regions
 
-__all__ = ["check_region_file", "describe_mask", "describe_regions", "describe_subtraction"]
+__all__ = [
+    "check_region_file",
+    "count_by_status",
+    "describe_mask",
+    "describe_regions",
+    "describe_subtraction",
+]
 
 
 def check_region_file(path: Path, exposure_path: Path | None) -> Iterator[str]:
@@ -46,11 +52,9 @@ def check_region_file(path: Path, exposure_path: Path | None) -> Iterator[str]:
 def describe_regions(region_file: RegionFile) -> Iterator[str]:
     """Yield lines that describe a region file by itself."""
     counts = []
-    for name, kind in SECTIONS.items():
-        entries = region_file.section(name)
-        if entries or name == "showers":
-            by_status = (f"{_count(entries, status)} {status}" for status in Status)
-            counts.append(f"{kind.NOUN}s: {len(entries)}, of which {', '.join(by_status)}")
+    for name, by_status in count_by_status(region_file).items():
+        told = ", ".join(f"{count} {status}" for status, count in by_status.items())
+        counts.append(f"{SECTIONS[name].NOUN}s: {sum(by_status.values())}, of which {told}")
     yield f"{region_file.name}: valid; {'; '.join(counts)}"
     yield from file_remarks(region_file)
 
@@ -135,5 +139,10 @@ def _remark(footprint: Footprint, exposure: Exposure) -> str:
     return "" if left else "  no rate left in this integration"
 
 
-def _count(entries: tuple[Entry, ...], status: Status) -> int:
-    return sum(entry.status is status for entry in entries)
+def count_by_status(region_file: RegionFile) -> dict[str, dict[str, int]]:
+    """Return, for showers and other sections that have entries, how many have which status."""
+    return {
+        name: {str(status): sum(entry.status is status for entry in entries) for status in Status}
+        for name in SECTIONS
+        if (entries := region_file.section(name)) or name == "showers"
+    }

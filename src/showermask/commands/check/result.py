@@ -7,15 +7,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from showermask.commands.check.describe import describe_subtraction
+from showermask.commands.check.describe import count_by_status, describe_subtraction
 from showermask.exceptions import RegionFileError, ShowermaskError
 from showermask.exposure.product import describe_file
-from showermask.masking.cost import has_rate_left, pixels_text, time_lost
+from showermask.masking.cost import has_rate_left, time_lost
 from showermask.masking.mask import Mask
 from showermask.masking.refusals import check_flag_names, file_remarks, more_problems
 from showermask.messages import counted, joined
-from showermask.regionfile.content import SECTIONS, RegionFile
-from showermask.regionfile.entry import Entry, Status
+from showermask.regionfile.content import SECTIONS
+from showermask.regionfile.entry import Status
 from showermask.regionfile.reader import InvalidRegionFileError, read_regions
 
 __all__ = ["CheckResult", "check", "check_files"]
@@ -71,9 +71,7 @@ class CheckResult:
         if waiting:
             text += f", {counted(waiting, 'candidate')} not applied"
         if self.mask is not None and self.exposure is not None:
-            coverage = self.mask.coverage
-            pixels = pixels_text(coverage.pixels, coverage.integration_pixels)
-            text += f"; masks {pixels} of {self.exposure.name}"
+            text += f"; masks {self.mask.coverage.pixels_text()} of {self.exposure.name}"
         return text
 
     def to_dict(self) -> dict[str, Any]:
@@ -126,7 +124,7 @@ def check(
         "region_file": path,
         "exposure": exposure_path,
         "remarks": tuple(file_remarks(region_file)),
-        "counts": _counts(region_file),
+        "counts": count_by_status(region_file),
     }
     try:
         mask = None if described is None else Mask.plan(region_file, described)
@@ -150,18 +148,6 @@ def check_files(pairs: list[tuple[Path, Path | None]]) -> list[CheckResult]:
                 CheckResult(region_file=path, exposure=exposure, problems=tuple(error.problems))
             )
     return found
-
-
-def _counts(region_file: RegionFile) -> dict[str, dict[str, int]]:
-    return {
-        name: {str(status): _count(entries, status) for status in Status}
-        for name in SECTIONS
-        if (entries := region_file.section(name)) or name == "showers"
-    }
-
-
-def _count(entries: tuple[Entry, ...], status: Status) -> int:
-    return sum(entry.status is status for entry in entries)
 
 
 def _mask_dict(mask: Mask) -> dict[str, Any]:

@@ -10,9 +10,9 @@ from stdatamodels.jwst import datamodels
 from showermask.commands.batch.stages.parameters import (
     StageParameters,
     build_pipeline,
-    check_parameters,
+    check_later_stage,
 )
-from showermask.exceptions import ExposureError, OutputError
+from showermask.exceptions import ExposureError
 from showermask.exposure.names import product_root
 
 __all__ = ["calibrate", "check"]
@@ -23,13 +23,7 @@ _IMAGES = (*Image2Pipeline.image_exptypes, "MIR_4QPM", "MIR_LYOT", "NRC_CORON")
 
 def check(parameters: StageParameters) -> None:
     """Refuse parameters that the steps of ``calwebb_image2`` have not."""
-    try:
-        pipeline = build_pipeline(Image2Pipeline, parameters, None)
-    except Exception as error:
-        raise OutputError(
-            f"{parameters.where}parameters of the steps: {' '.join(str(error).split())}"
-        ) from error
-    check_parameters(pipeline, parameters.where)
+    check_later_stage(Image2Pipeline, parameters)
 
 
 def calibrate(rate: Path, parameters: StageParameters) -> None:

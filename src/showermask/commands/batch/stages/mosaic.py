@@ -14,9 +14,9 @@ from showermask.commands.batch.grids import write_grid
 from showermask.commands.batch.stages.parameters import (
     StageParameters,
     build_pipeline,
-    check_parameters,
+    check_later_stage,
 )
-from showermask.exceptions import ExposureError, OutputError
+from showermask.exceptions import ExposureError
 
 __all__ = ["check", "make_mosaic"]
 
@@ -26,13 +26,7 @@ _GRID_NAME = "grid.asdf"
 
 def check(parameters: StageParameters) -> None:
     """Refuse parameters that the steps of ``calwebb_image3`` have not."""
-    try:
-        pipeline = build_pipeline(Image3Pipeline, parameters, None)
-    except Exception as error:
-        raise OutputError(
-            f"{parameters.where}parameters of the steps: {' '.join(str(error).split())}"
-        ) from error
-    check_parameters(pipeline, parameters.where, _INDISPENSABLE)
+    check_later_stage(Image3Pipeline, parameters, _INDISPENSABLE)
 
 
 def make_mosaic(

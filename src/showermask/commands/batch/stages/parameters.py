@@ -18,6 +18,7 @@ from showermask.exceptions import OutputError
 __all__ = [
     "StageParameters",
     "build_pipeline",
+    "check_later_stage",
     "check_parameters",
     "check_step",
     "fingerprint",
@@ -127,6 +128,19 @@ def check_parameters(pipeline: Any, where: str, indispensable: tuple[str, ...] =
     """Refuse parameters that a batch decides on, and to skip what makes its products."""
     for name, of_step in pipeline.get_pars()["steps"].items():
         check_step(name, of_step, where, indispensable)
+
+
+def check_later_stage(
+    pipeline_class: Any, parameters: StageParameters, indispensable: tuple[str, ...] = ()
+) -> None:
+    """Refuse parameters that the steps of a stock pipeline have not, or that a batch decides on."""
+    try:
+        pipeline = build_pipeline(pipeline_class, parameters, None)
+    except Exception as error:
+        raise OutputError(
+            f"{parameters.where}parameters of the steps: {' '.join(str(error).split())}"
+        ) from error
+    check_parameters(pipeline, parameters.where, indispensable)
 
 
 def check_step(
