@@ -1,12 +1,10 @@
 """The review page in a browser, with words for what a person does."""
 
+import multiprocessing
 import os
 import shutil
-import signal
-import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 from selenium.webdriver.common.action_chains import ActionChains
@@ -15,8 +13,8 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
 from showermask import read_regions
+from showermask.cli import main
 
-COMMAND = Path(sys.executable).with_name("showermask")
 CHROMIUM = shutil.which("chromium")
 DRIVER = shutil.which("chromedriver")
 SERVER = "http://127.0.0.1:"
@@ -35,6 +33,17 @@ EXPECTED_COMPLAINTS = (
 )
 
 
+#: Starts processes that have imported what the review needs: a server for each test is dear else.
+PROCESSES = multiprocessing.get_context("forkserver")
+PROCESSES.set_forkserver_preload(["showermask.commands.review.app", "jwst.datamodels"])
+
+
+def run_command(says, arguments):
+    """Run the command in this process, with its output where `says` leads."""
+    sys.stdout = os.fdopen(says.fileno(), "w", closefd=False)
+    sys.exit(main(arguments))
+
+
 class Page:
     """The page of a running review, with words for what a person does."""
 
@@ -47,12 +56,14 @@ class Page:
 
     def start(self):
         """Start the server and open its address."""
-        self.server = subprocess.Popen(
-            [COMMAND, "review", "--no-browser", "--reviewer", "A. Name", self.exposure],
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        url = self.server.stdout.readline().split()[-1]
+        said, says = PROCESSES.Pipe(duplex=False)
+        arguments = ["review", "--no-browser", "--reviewer", "A. Name", str(self.exposure)]
+        self.server = PROCESSES.Process(target=run_command, args=(says, arguments))
+        self.server.start()
+        says.close()
+        with os.fdopen(os.dup(said.fileno())) as stdout:
+            url = stdout.readline().split()[-1]
+        self.said = said  # open until the server ends, which may have more to say
         self.address = url.split("#")[0]
         assert SERVER in self.address
         self.driver.get("about:blank")
@@ -84,9 +95,9 @@ class Page:
     def kill(self):
         """Kill the server without warning."""
         self.is_killed = True
-        self.server.send_signal(signal.SIGKILL)
-        self.server.wait()
-        self.server.stdout.close()
+        self.server.kill()
+        self.server.join()
+        self.said.close()
 
     def wait_until(self, condition, what, *, seconds=10):
         """Wait until something is true."""

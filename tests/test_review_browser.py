@@ -474,7 +474,7 @@ def test_a_killed_server_loses_nothing(page):
     page.kill()
     page.start()
     page.expect_rows("accepted")
-    assert "recovered" in page.notice()
+    page.wait_until(lambda: "recovered" in page.notice(), "the word that they are back")
     assert len(page.save().showers) == 1
 
 

@@ -184,16 +184,15 @@ class TestFits:
         page.press("n")
         page.type("group", "12")
         page.press("o")
-        page.wait_until(lambda: page.field("group") == 8, "the onset")
-        assert "The light curve begins in group 8" in page.notice()
+        page.wait_until(lambda: "The light curve begins in group 8" in page.notice(), "the onset")
+        assert page.field("group") == 8
         page.press("e")
-        page.wait_until(lambda: page.field("last_group") is not None, "the end")
+        page.wait_until(lambda: page.notice().count("noise × ") == 2, "the end")
         assert 10 <= page.field("last_group") <= 20
-        assert page.notice().count("noise × ") == 2
         page.type("x", "66")
         page.press("f")
-        page.wait_until(lambda: abs(page.field("x") - GLOW.x) < 2, "the ellipse")
-        assert "S/N" in page.notice()
+        page.wait_until(lambda: "S/N" in page.notice(), "the ellipse")
+        assert abs(page.field("x") - GLOW.x) < 2
         page.press("u")
         page.wait_until(lambda: page.field("x") == 66, "the drawn ellipse")
 
