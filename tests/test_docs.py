@@ -2,34 +2,19 @@
 
 import json
 import re
-import shlex
 from importlib.metadata import version
 from pathlib import Path
 
 import matplotlib as mpl
 import pytest
 import yaml
+from pages import PAGES, ROOT, blocks, commands
 
-from showermask import Shower
+from showermask import ManualShowerMaskStep, Shower, SubtractShowersStep
 from showermask.cli import _parse
+from showermask.pipeline.provenance import KEYWORDS
+from showermask.pipeline.subtraction_record import KEYWORDS as SUBTRACTION_KEYWORDS
 from showermask.synthetic.ramps import RampBuilder
-
-ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
-NOT_RUN = "not run here"
-
-
-def blocks(page, language):
-    """Return the code blocks of a page in a language, but for those that are said not to be run."""
-    found = re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE)
-    return [block for block in found if NOT_RUN not in block]
-
-
-def commands(page):
-    """Return the lines of a page that call the command."""
-    lines = [line for block in blocks(page, "shell") for line in block.splitlines()]
-    words = [shlex.split(line, comments=True) for line in lines]
-    return [line[1:] for line in words if line and Path(line[0]).name == "showermask"]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
@@ -57,6 +42,17 @@ def test_python(page):
     """Python that is shown is Python."""
     for block in blocks(page, "python"):
         compile(block, page.name, "exec")
+
+
+@pytest.mark.parametrize("step", [ManualShowerMaskStep, SubtractShowersStep])
+def test_step_pages(step):
+    """A step's page has each of its arguments, and its keywords."""
+    page = (ROOT / f"docs/steps/{step.class_alias}.md").read_text()
+    arguments = re.findall(r"^ +(\w+) = ", step.spec, re.MULTILINE)
+    shown = re.findall(r"`--(\w+)`", page.split("## Step Arguments")[1].split("## Reference")[0])
+    assert shown == arguments
+    keywords = KEYWORDS if step is ManualShowerMaskStep else SUBTRACTION_KEYWORDS
+    assert not [name for name in keywords if f"`{name}`" not in page]
 
 
 @pytest.mark.slow
