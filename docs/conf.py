@@ -21,14 +21,17 @@ extensions = [
     "sphinx.ext.autosummary",
     "sphinx.ext.intersphinx",
     "sphinx_copybutton",
+    "sphinxext.opengraph",
 ]
 source_suffix = {".rst": "restructuredtext", ".md": "myst-nb", ".ipynb": "myst-nb"}
 exclude_patterns = ["_build", "_generated", "api"]
 html_theme = "pydata_sphinx_theme"
 html_title = "showermask"
 html_static_path = ["_static"]
+html_favicon = html_logo = "../src/showermask/commands/review/static/icon.svg"
 html_sidebars = {"**": []}
 html_theme_options = {
+    "logo": {"text": "showermask"},
     "navbar_align": "left",
     "header_links_before_dropdown": 7,
     "show_toc_level": 2,
@@ -37,11 +40,18 @@ html_theme_options = {
     "footer_end": [],
 }
 
+ogp_site_url = "https://showermask.readthedocs.io/en/latest/"
+ogp_image = "_static/social.png"
+ogp_social_cards = {"enable": False}
+
 myst_heading_anchors = 3
-myst_enable_extensions = ["deflist", "colon_fence"]
-nb_execution_mode = "off"
+myst_enable_extensions = ["colon_fence", "deflist", "fieldlist"]
+# The notebooks are stored without results; SHOWERMASK_NOTEBOOKS=off leaves them so.
+nb_execution_mode = os.environ.get("SHOWERMASK_NOTEBOOKS", "force")
+nb_execution_in_temp = True
+nb_output_stderr = "remove"
 nb_execution_timeout = 300
-nb_execution_raise_on_error = True
+nb_execution_raise_on_error = nb_execution_show_tb = True
 copybutton_prompt_text = "$ "
 
 autosummary_generate = False
@@ -50,8 +60,12 @@ autodoc_typehints = "none"
 numpydoc_show_class_members = False
 numpydoc_class_members_toctree = False
 
+default_role = "py:obj"
 nitpicky = True
-# The inventories of the others are fetched where there is a network.
+# Names of others are links where their inventories can be fetched; ours must be found.
+nitpick_ignore_regex = [
+    ("py:.*", r"(astropy|jwst|matplotlib|numpy|pathlib|regions|stdatamodels|stpipe)\b.*")
+]
 HAS_NETWORK = bool(os.environ.get("READTHEDOCS"))
 intersphinx_mapping = (
     {

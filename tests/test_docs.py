@@ -2,8 +2,10 @@
 
 import json
 import re
+import tomllib
 from importlib.metadata import version
 from pathlib import Path
+from urllib.parse import unquote
 
 import matplotlib as mpl
 import pytest
@@ -69,6 +71,22 @@ def test_the_script_of_the_library(tmp_path, monkeypatch):
     exec(compile(script, "library.md", "exec"), names)
     assert Path("x_showers.png").exists()
     assert names["masked"].meta.cal_step.manual_shower_mask == "COMPLETE"
+
+
+def test_badges():
+    """They say what the package says of itself."""
+    about = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    pythons = re.findall(r":: (3\.\d+)", " ".join(about["classifiers"]))
+    (jwst,) = (need[6:] for need in about["dependencies"] if need.startswith("jwst>="))
+    text = (ROOT / "README.md").read_text()
+    shown = re.findall(r"img\.shields\.io/badge/([^)]+)\)", text)
+    license_name = about["license"].replace("-", "--")
+    assert [unquote(badge) for badge in shown] == [
+        f"python-{pythons[0]}_to_{pythons[-1]}-blue",
+        f"jwst-≥_{jwst}-blue",
+        f"license-{license_name}-green",
+    ]
+    assert (ROOT / ".github/workflows/tests.yml").exists()
 
 
 def test_what_is_cited_agrees():

@@ -1,11 +1,11 @@
 """What the README, the pages and the example files say is true."""
 
-import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
+from pages import ROOT, blocks
 
 from showermask import read_regions
 from showermask.cli import main
@@ -13,14 +13,6 @@ from showermask.masking.mask import DEFAULT_FLAGS, MAX_MASKED_FRACTION
 from showermask.pipeline.step import ManualShowerMaskStep
 from showermask.pipeline.subtract import SubtractShowersStep
 from showermask.regionfile.maskfile import write_mask
-
-ROOT = Path(__file__).parents[1]
-
-
-def blocks(page, language):
-    """Return the code blocks of a page in a language."""
-    text = (ROOT / page).read_text()
-    return re.findall(rf"^```{language}\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
 
 
 @pytest.mark.parametrize(
@@ -34,16 +26,16 @@ def test_region_files(tmp_path, page, position, entries):
     """The region files shown are valid."""
     write_mask(tmp_path / "hot.fits", np.ones((1024, 1032), bool))
     path = tmp_path / "r.yaml"
-    path.write_text(blocks(page, "yaml")[position])
+    path.write_text(blocks(ROOT / page, "yaml")[position])
     assert len(read_regions(path).accepted) == entries
 
 
 def test_errors(tmp_path, monkeypatch, capsys):
     """The errors shown are those that the broken file gives, to the letter."""
     monkeypatch.chdir(tmp_path)
-    Path("bad.yaml").write_text(blocks("docs/other-files.md", "yaml")[0])
+    Path("bad.yaml").write_text(blocks(ROOT / "docs/other-files.md", "yaml")[0])
     assert main(["check", "bad.yaml"]) == 1
-    (session,) = blocks("docs/other-files.md", "console")
+    (session,) = blocks(ROOT / "docs/other-files.md", "console")
     assert session == "$ showermask check bad.yaml\n" + capsys.readouterr().err
 
 

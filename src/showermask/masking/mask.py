@@ -105,8 +105,8 @@ class Mask:
         ShowermaskError
             With everything for which the mask is refused, each with its place in the file: the
             file is of another exposure, an entry lies outside the exposure or covers no pixel, a
-            flag is not known, too much of an image is masked. `RegionFileError`, or `FlagError` or
-            `MaskTooLargeError` where it is that alone.
+            flag is not known, too much of an image is masked. A problem that stands alone is
+            of its own class, such as `~showermask.exceptions.FlagError`.
         """
         has_both = detector_file is not None and region_file.detector is None
         files = [region_file, *([detector_file] if detector_file and has_both else [])]

@@ -85,7 +85,7 @@ class RegionFile:
     path : `~pathlib.Path`, optional
         Where the content was read from. Not compared.
     sha256 : str, optional
-        Hash of the file that was read; see `fingerprint` too. Not compared.
+        Hash of the file that was read; `RegionFile.fingerprint` adds its masks. Not compared.
     """
 
     entries: tuple[Entry, ...]
