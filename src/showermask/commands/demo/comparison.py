@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-import tempfile
+import shlex
 import textwrap
 import warnings
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ from showermask.regionfile.content import RegionFile
 from showermask.regionfile.entry import Action
 from showermask.regionfile.shower import Shower
 from showermask.regionfile.writer import write_regions
-from showermask.synthetic.crds_cache import Detector, build_cache, use_cache
+from showermask.synthetic.crds_cache import Detector, build_cache, cache_environment, use_cache
 from showermask.synthetic.ramps import RampBuilder
 
 __all__ = ["run_demo"]
@@ -81,6 +81,7 @@ def run_demo(folder: Path) -> Iterator[str]:
     ramp_path = folder / f"{_ROOT}_jump.fits"
     regions_path = folder / f"{_ROOT}_showers.yaml"
     picture_path = folder / "showermask-demo.png"
+    cache_path = folder / "crds.sh"
 
     image_shape = f"{_BUILDER.ny} x {_BUILDER.nx}"
     yield f"Two synthetic showers in {_BUILDER.ngroups} groups of {image_shape} pixels"
@@ -92,14 +93,14 @@ def run_demo(folder: Path) -> Iterator[str]:
         reviewer="showermask demo",
     )
     write_regions(regions_path, regions)
-    with tempfile.TemporaryDirectory(prefix="showermask-crds-") as scratch:
-        cache = build_cache(
-            Path(scratch), Detector(ny=_BUILDER.ny, nx=_BUILDER.nx, subarray="SUB128")
-        )
-        with use_cache(cache), _quiet():
-            ramp = _ramp()
-            _save(ramp, ramp_path)
-            fits = {name: _fit(name, ramp_path, regions_path, folder) for name in _MASKS}
+    detector = Detector(ny=_BUILDER.ny, nx=_BUILDER.nx, subarray="SUB128")
+    cache = build_cache(folder.resolve() / "crds", detector)
+    with atomic_write(cache_path) as staged:
+        staged.write_text(_shell_script(cache), encoding="utf-8")
+    with use_cache(cache), _quiet():
+        ramp = _ramp()
+        _save(ramp, ramp_path)
+        fits = {name: _fit(name, ramp_path, regions_path, folder) for name in _MASKS}
     yield from _table(fits)
     _draw(ramp.data[0], fits, picture_path)
     yield ""
@@ -108,9 +109,16 @@ def run_demo(folder: Path) -> Iterator[str]:
         ramp_path,
         regions_path,
         *(folder / name / f"{_ROOT}_rate.fits" for name in _MASKS),
+        cache_path,
         picture_path,
     ):
         yield f"  {path}"
+
+
+def _shell_script(cache: Path) -> str:
+    """Return the lines that let CRDS read the reference files of the demonstration."""
+    variables = cache_environment(cache).items()
+    return "".join(f"export {name}={shlex.quote(value)}\n" for name, value in variables)
 
 
 def _ramp() -> Any:
