@@ -478,6 +478,18 @@ def test_a_killed_server_loses_nothing(page):
     assert len(page.save().showers) == 1
 
 
+def test_a_draft_that_can_not_be_read_is_said(page):
+    """And where it is kept."""
+    page.click(40, 30)
+    page.press(Keys.ENTER)
+    page.expect_rows("accepted")
+    page.kill()
+    (draft,) = page.regions.parent.glob(".*draft*")
+    draft.write_text("showers: [")
+    page.start()
+    page.wait_until(lambda: "can't be read; they are kept in" in page.notice(), "where it is kept")
+
+
 def test_a_server_that_is_gone_is_said(page):
     """A change that can't be stored is not lost: the ellipse stays placed."""
     page.click(40, 30)

@@ -1,8 +1,10 @@
 """The state of a review, without a server: undo, draft, file."""
 
+from dataclasses import replace
+
 import pytest
 
-from showermask import RegionFile, Shower, Status, read_regions, write_regions
+from showermask import BadPixels, Polygon, RegionFile, Shower, Status, read_regions, write_regions
 from showermask.commands.review.session import ChangedOnDiskError, ReviewSession, StaleError
 from showermask.exceptions import FlagError, RegionFileError, ShowerError, ShowermaskError
 from showermask.exposure.product import Exposure, Product
@@ -210,6 +212,25 @@ class TestDraft:
         assert showers(again) == [a_shower()]
         assert not again.draft_path.exists()
 
+    @pytest.mark.parametrize(
+        "entry",
+        [
+            a_shower(probability=0.9, kind="latent", score=7.0),
+            a_shower(action="auto"),
+            Polygon(integration=0, group=3, vertices=((1, 1), (9, 1), (5, 8)), probability=0.4),
+            BadPixels(x=3, y=4, integration=0, kind="hot"),
+        ],
+        ids=["proposed", "subtracted", "polygon", "pixels"],
+    )
+    def test_entries_of_all_formats_are_recovered(self, path, entry):
+        """Also those whose keys came with a later format."""
+        write_regions(path, RegionFile(entries=(entry,)))
+        session = ReviewSession(EXPOSURE, path)
+        session.edit(session.entries[0].id, {"comment": "seen"})
+        again = ReviewSession(EXPOSURE, path)
+        assert again.recovered
+        assert showers(again) == [replace(entry, comment="seen")]
+
     def test_to_a_file_that_has_changed_is_not_saved_unasked(self, session, path):
         """After a crash, what a colleague has written meanwhile is not lost."""
         session.add(a_shower())
@@ -237,6 +258,7 @@ class TestDraft:
         session.draft_path.write_text("showers: [")
         again = ReviewSession(EXPOSURE, path)
         assert not again.recovered
+        assert again.set_aside == session.draft_path.with_suffix(".broken.yaml").name
         assert session.draft_path.with_suffix(".broken.yaml").read_text() == "showers: ["
 
 
@@ -249,8 +271,6 @@ def test_a_file_for_another_exposure_is_refused(path):
 
 def test_a_rate_keeps_the_shape_of_the_file(path):
     """Shape is that of the ramp, which a rate does not know."""
-    from dataclasses import replace
-
     write_regions(path, RegionFile(showers=(), shape=(2, 10, 32, 40)))
     rate = replace(EXPOSURE, product=Product.IMAGE, shape=(32, 40))
     session = ReviewSession(rate, path)

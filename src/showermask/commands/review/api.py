@@ -213,5 +213,6 @@ def _state(session: ReviewSession) -> dict[str, Any]:
         "canUndo": session.can_undo,
         "canRedo": session.can_redo,
         "recovered": session.recovered,
+        "setAside": session.set_aside,
         "reviewer": session.reviewer_on_show,
     }

@@ -27,7 +27,8 @@ class ReviewEntry:
     entry: Entry
 
     @cached_property
-    def _mapping(self) -> dict[str, Any]:
+    def mapping(self) -> dict[str, Any]:
+        """The entry as a mapping, as in a region file."""
         return self.entry.to_mapping()
 
     @cached_property
@@ -36,7 +37,7 @@ class ReviewEntry:
         entry = self.entry
         return {
             "id": self.id,
-            **self._mapping,
+            **self.mapping,
             "status": str(entry.status),
             "location": entry.location,
         }
@@ -44,20 +45,25 @@ class ReviewEntry:
     @cached_property
     def line(self) -> str:
         """The entry as one line of a YAML list, quickly made."""
-        return f"- {_flow(self._mapping)}\n"
+        return f"- {_flow(self.mapping)}\n"
 
 
 def draft_text(header: Mapping[str, Any], entries: Sequence[ReviewEntry], base: str | None) -> str:
     """Return the draft of a state, an entry a line, with the hash of the file it was made to."""
-    lists = {
-        section: [one.line for one in entries if section == one.entry.SECTION]
-        for section in SECTIONS
+    sections = {
+        section: [one for one in entries if section == one.entry.SECTION] for section in SECTIONS
     }
-    tree = {**header, **{key: lines for key, lines in lists.items() if lines}}
+    tree = {
+        **header,
+        **{key: [one.mapping for one in some] for key, some in sections.items() if some},
+    }
     tree["format"] = format_of(tree)
     lines = []
     for key, value in tree.items():
-        lines += [f"{key}:\n", *value] if lists.get(key) else [f"{key}: {_flow(value)}\n"]
+        if sections.get(key):
+            lines += [f"{key}:\n", *(one.line for one in sections[key])]
+        else:
+            lines.append(f"{key}: {_flow(value)}\n")
     return "".join(lines) + f"{_BASE_COMMENT}{base}\n"
 
 

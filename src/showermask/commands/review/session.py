@@ -52,6 +52,8 @@ class ReviewSession:
         self._lock = lock
         self.revision = 0
         self.recovered = False
+        #: Name of a draft that was left behind and can't be read.
+        self.set_aside: str | None = None
         self._next_id = 0
         self._undone: list[tuple[ReviewEntry, ...]] = []
         self._past: list[tuple[ReviewEntry, ...]] = []
@@ -265,7 +267,8 @@ class ReviewSession:
             draft = self._read(self.draft_path)
         except RegionFileError:
             # A draft that can't be used is set aside, not lost.
-            self.draft_path.replace(self.draft_path.with_suffix(".broken.yaml"))
+            kept = self.draft_path.replace(self.draft_path.with_suffix(".broken.yaml"))
+            self.set_aside = kept.name
             return
         if tuple(one.entry for one in self.entries) == draft.entries:
             self._drop_draft()

@@ -593,6 +593,8 @@ export class Store extends Viewing {
     this.loadExposures();
     if (next.state.recovered) {
       this.notice("Unsaved marks of an earlier session were recovered. Undo (U) goes back to the saved file.");
+    } else if (next.state.setAside) {
+      this.notice(`Unsaved marks of an earlier session can't be read; they are kept in ${next.state.setAside}.`);
     }
     this.emit("image");
     return true;
