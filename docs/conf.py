@@ -28,6 +28,7 @@ exclude_patterns = ["_build", "_generated", "api"]
 html_theme = "pydata_sphinx_theme"
 html_title = "showermask"
 html_static_path = ["_static"]
+html_css_files = ["site.css"]
 html_favicon = html_logo = "../src/showermask/commands/review/static/icon.svg"
 html_sidebars = {"**": []}
 html_theme_options = {

@@ -208,6 +208,16 @@ test("saving asks for marks to be finished, and tells of a file that has changed
   assert.deepEqual(server.asked.at(-1)[1], { reviewer: "A. Name", force: true });
 });
 
+test("a decision needs a selection, and saving says what is left to decide", async () => {
+  const { store, notices } = await opened([{ ...SHOWER, status: "candidate" }]);
+  store.select(null);
+  await store.decideAndGoOn("accepted");
+  assert.match(notices.at(-1), /^Nothing is selected: N goes/);
+  assert.equal(store.selected, null);
+  await store.save("A. Name");
+  assert.match(notices.at(-1), /^Saved 1 in x_showers.yaml; 1 still to decide/);
+});
+
 test("groups and integrations stay within the exposure, and decide what is visible", async () => {
   const { store } = await opened([SHOWER, { ...SHOWER, last_group: 5, integration: 1 }]);
   store.show(9, 99);

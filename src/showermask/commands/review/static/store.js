@@ -299,7 +299,10 @@ export class Store extends Viewing {
   }
 
   async decide(status) {
-    if (this.selected === null) return;
+    if (this.selected === null) {
+      this.notice("Nothing is selected: N goes to the next candidate.");
+      return;
+    }
     const ids = oneGlow(this.find(this.selected), this.entries).map(({ id }) => id);
     if (!(await this.change("status", { ids, status }))) return;
     if (ids.length > 1) this.notice(`Decided in ${ids.length} integrations at once; Undo (U) takes it back.`);
@@ -307,10 +310,9 @@ export class Store extends Viewing {
 
   // Decide on the selected entry, and go on to the next candidate.
   async decideAndGoOn(status) {
-    if (this.selected === null) return undefined;
-    const done = this.decide(status);
-    await done;
-    return this.nextCandidate();
+    const isSelected = this.selected !== null;
+    await this.decide(status);
+    if (isSelected) await this.nextCandidate();
   }
 
   async remove() {
@@ -505,7 +507,9 @@ export class Store extends Viewing {
     try {
       const answer = await this.server.postJson(`exposures/${exposure.number}/save`, { reviewer, force });
       if (exposure === this.info) this.setState(answer.state);
-      this.notice(`Saved ${this.entries.length} in ${this.info.regionFile}.`);
+      const left = this.candidates.length;
+      const open = left ? `; ${left} still to decide, which no mask is made of` : "";
+      this.notice(`Saved ${this.entries.length} in ${this.info.regionFile}${open}.`);
       this.loadExposures();
     } catch (error) {
       if (!(error instanceof Refusal)) throw error;
