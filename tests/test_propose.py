@@ -114,6 +114,20 @@ class TestBrightGlows:
         assert abs(shower.group - glow.group) <= 1
         assert overlap(shower, glow) > 0.6
 
+    @pytest.mark.parametrize("amplitude", [30.0, 40.0, 60.0, 100.0])
+    def test_its_light_is_flagged_as_jumps(self, sky, amplitude):
+        """In some of its pixels or in all, and in many groups: it is found all the same."""
+
+        def flag_jumps(data, flags):
+            steps = np.diff(data, axis=0)
+            flags[1:][steps - np.median(steps, axis=0) > 4 * np.sqrt(2) * 6.0] |= 4
+            assert (flags[GLOW.group, 55:66, 64:77] & 4 > 0).mean() > 0.03
+
+        (shower,) = found_in(sky.add_glow(GLOW, amplitude=amplitude, decay=30.0), flag_jumps)
+        assert abs(shower.group - GLOW.group) <= 1
+        assert overlap(shower, GLOW) > 0.6
+        assert shower.probability > 0.7
+
     def test_its_rows_have_nothing(self):
         """Though it fills a quarter of them."""
         wide = RampBuilder(ngroups=30, ny=128, nx=300, readnoise=6.0, pedestal=100.0, seed=2)

@@ -18,6 +18,12 @@ from showermask.commands.propose.outline import find_outline
 from showermask.commands.propose.probability import load_classifier, shower_probability
 from showermask.commands.propose.profile import fit_profile
 from showermask.commands.propose.residuals import BIN, read_residuals
+from showermask.glow.differences import (
+    large_areas,
+    lasting,
+    level_and_noise,
+    noise_without_glows,
+)
 from showermask.glow.shape_map import denoised_map
 from showermask.glow.time_filters import make_filters
 from showermask.regionfile.ellipse import Ellipse
@@ -142,6 +148,52 @@ class TestOutline:
         """Leaves the ellipse."""
         ellipse = Ellipse(x=26, y=26, a=5, b=5, theta=0)
         assert find_outline(np.zeros(X.shape, np.float32), ellipse) is ellipse
+
+
+class TestJumps:
+    """What is flagged as a jump is a hit, or the light of a bright shower."""
+
+    def test_where_they_lie_thick(self):
+        """A fifth of the pixels over a large area is light; tracks and blocks are hits."""
+        rng = np.random.default_rng(1)
+        flags = np.zeros((80, 120), bool)
+        flags[10:40, 10:60] = rng.uniform(size=(30, 50)) < 0.25
+        flags[60:64, 20:24] = True
+        flags[70, 40:90] = True
+        flags[np.arange(60, 75), np.arange(95, 110)] = True
+        light = large_areas(flags)
+        assert light[10:40, 10:60].sum() > 0.95 * flags[10:40, 10:60].sum()
+        assert not light[50:].any()
+        assert not (light & ~flags).any()
+
+    def test_a_few_everywhere(self):
+        """Hits all over a frame are no shower."""
+        rng = np.random.default_rng(2)
+        assert not large_areas(rng.uniform(size=(200, 200)) < 0.02).any()
+
+    def test_what_lasts(self):
+        """Light goes on with the next difference, a hit has an afterglow at most."""
+        differences = np.zeros((6, 1, 3), np.float32)
+        differences[2:, 0, 0] = 100, 90, 80, 70
+        differences[2:4, 0, 1] = 100, 10
+        differences[5, 0, 2] = 100
+        found = lasting(differences, differences > 60)
+        assert np.flatnonzero(found[:, 0, 0]).tolist() == [2, 3, 4]
+        assert not found[..., 1:].any()
+
+    def test_noise_below_a_glow(self):
+        """Is that of the pixels around it; of pixels that are really noisy it stays."""
+        rng = np.random.default_rng(3)
+        differences = rng.normal(0, 8, (40, 20, 30)).astype(np.float32)
+        course = 80 * np.exp(-np.arange(30) / 10.0)
+        differences[10:, 5:15, 5:15] += course[:, np.newaxis, np.newaxis]
+        differences[:, :, 25:] *= 4
+        _, noise = level_and_noise(differences)
+        mended = noise_without_glows(differences, noise)
+        assert np.median(noise[5:15, 5:15]) > 16
+        assert np.median(mended[5:15, 5:15]) == pytest.approx(8, rel=0.3)
+        assert np.median(mended[:, 25:]) > 25
+        assert np.array_equal(mended[16:, :20], noise[16:, :20])
 
 
 class TestResiduals:

@@ -41,6 +41,8 @@ KINDS = {
     "short": {"frame": SMALL, "showers": 6, "ngroups": 8, "zoo": 1.0},
     "slow": {"frame": SMALL, "showers": 6, "ngroups": 20, "group_time": SLOWR1, "zoo": 1.0},
     "crowd": {"frame": SMALL, "showers": 8, "zoo": 2.5},
+    "bunch": {"frame": (256, 256), "showers": 10, "snr_range": (20.0, 200.0)},
+    "bright": {"frame": SMALL, "showers": 6, "zoo": 1.0, "snr_range": (50.0, 1000.0)},
 }
 SUBARRAYS = (
     {"frame": (64, 72), "zoo": 15.0, "ngroups": 50, "group_time": 0.085},

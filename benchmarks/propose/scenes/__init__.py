@@ -24,10 +24,18 @@ from scenes.detector import (
     add_hits,
     dark_rate,
     drifts,
+    flag_jumps,
     hits,
     real_data,
 )
-from scenes.showers import DECAYS, FORMS, TrueShower, best_snr, make_shower
+from scenes.showers import (
+    DECAYS,
+    FAINT_TO_BRIGHT,
+    FORMS,
+    TrueShower,
+    best_snr,
+    make_shower,
+)
 from scenes.sky import Sky, make_sky
 from scenes.zoo import Confuser
 
@@ -105,6 +113,7 @@ def make_scene(
     frame: tuple[int, int] = (1024, 1032),
     is_crowded: bool = True,
     zoo: float = 0.0,
+    snr_range: tuple[float, float] = FAINT_TO_BRIGHT,
 ) -> Scene:
     """Simulate an exposure of one integration.
 
@@ -124,6 +133,8 @@ def make_scene(
         Whether there are stars and galaxies.
     zoo : float
         How much there is of what looks like a shower and is none: 1 for a rich frame.
+    snr_range : tuple of float
+        Least and largest signal-to-noise ratio of the showers.
     """
     rng = np.random.default_rng(seed)
     times = group_time * np.arange(1, ngroups + 1)
@@ -177,18 +188,25 @@ def make_scene(
         ),
         sky,
         showers,
+        snr_range,
     )
 
 
-def _with_showers(rng: np.random.Generator, scene: Scene, sky: Sky, count: int) -> Scene:
+def _with_showers(
+    rng: np.random.Generator,
+    scene: Scene,
+    sky: Sky,
+    count: int,
+    snr_range: tuple[float, float] = FAINT_TO_BRIGHT,
+) -> Scene:
     """Add showers to an exposure of one integration, with their own noise."""
     data = scene.twin.copy()
     ngroups = data.shape[1]
     times = scene.group_time * np.arange(1, ngroups + 1)
     found: list[TrueShower] = []
     for _ in range(count):
-        shower, primary = make_shower(rng, sky, times, before=found)
-        add_shower(rng, data[0], shower)
+        shower, primary = make_shower(rng, sky, times, before=found, snr_range=snr_range)
+        add_shower(rng, data[0], scene.groupdq[0], shower)
         add_hits(data[0], scene.groupdq[0], primary, sky.rate, scene.group_time)
         found.append(shower)
     # Pixels that do not see light.
@@ -199,8 +217,13 @@ def _with_showers(rng: np.random.Generator, scene: Scene, sky: Sky, count: int) 
     return scene
 
 
-def add_shower(rng: np.random.Generator, ramp: NDArray[np.float32], shower: TrueShower) -> None:
-    """Add the light of a shower to a ramp, with the noise of its photons."""
+def add_shower(
+    rng: np.random.Generator,
+    ramp: NDArray[np.float32],
+    groupdq: NDArray[np.uint8],
+    shower: TrueShower,
+) -> None:
+    """Add the light of a shower to a ramp, with the noise of its photons, and its jumps."""
     rows, columns = np.nonzero(shower.shape > 1e-3)
     if not len(rows):
         return
@@ -209,6 +232,7 @@ def add_shower(rng: np.random.Generator, ramp: NDArray[np.float32], shower: True
     light = steps[:, np.newaxis, np.newaxis] * shower.shape[box]
     noise = rng.normal(0, 1, light.shape) * np.sqrt(np.clip(light, 0, None) / GAIN)
     ramp[:, *box] += np.cumsum(light + noise, axis=0, dtype=np.float32)
+    flag_jumps(ramp, groupdq, box)
 
 
 def make_real_scene(seed: int, *, showers: int = 2) -> Scene | None:
@@ -299,11 +323,11 @@ def make_time_series(
         if rng.uniform() < 0.5:
             shower, primary = make_shower(rng, sky, times * 15)
             one = _in_integration(shower, integration)
-            add_shower(rng, data[integration], one)
+            add_shower(rng, data[integration], groupdq[integration], one)
             add_hits(data[integration], groupdq[integration], primary, sky.rate, group_time)
             scene.showers.append(one)
         else:
-            scene.showers += _long_shower(rng, sky, data, integration, times)
+            scene.showers += _long_shower(rng, sky, data, groupdq, integration, times)
     return scene
 
 
@@ -316,6 +340,7 @@ def _long_shower(
     rng: np.random.Generator,
     sky: Sky,
     data: NDArray[np.float32],
+    groupdq: NDArray[np.uint8],
     first: int,
     times: NDArray[np.float64],
 ) -> list[TrueShower]:
@@ -358,6 +383,6 @@ def _long_shower(
             has_primary=False,
             decay="several integrations",
         )
-        add_shower(rng, data[integration], one)
+        add_shower(rng, data[integration], groupdq[integration], one)
         found.append(one)
     return found

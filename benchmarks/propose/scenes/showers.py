@@ -23,7 +23,7 @@ DECAYS = ("exponential", "two exponentials", "power law", "stretched", "rising")
 _FORM_PARTS = (0.31, 0.27, 0.1, 0.07, 0.08, 0.09, 0.08)
 _DECAY_PARTS = (0.4, 0.2, 0.15, 0.15, 0.1)
 #: Signal-to-noise ratios that are drawn from, evenly in their logarithm.
-_LEAST_SNR, _MOST_SNR = 4.0, 80.0
+FAINT_TO_BRIGHT = 4.0, 80.0
 
 
 @dataclass(frozen=True)
@@ -101,6 +101,7 @@ def make_shower(
     times: NDArray[np.float64],
     *,
     before: list[TrueShower] | None = None,
+    snr_range: tuple[float, float] = FAINT_TO_BRIGHT,
 ) -> tuple[TrueShower, list[Hit]]:
     """Return a shower, and its bright hit if it has one.
 
@@ -114,6 +115,8 @@ def make_shower(
         ``(ngroups,)`` in s.
     before : list of TrueShower, optional
         Some showers overlap one of these.
+    snr_range : tuple of float, optional
+        Least and largest signal-to-noise ratio.
     """
     frame = sky.rate.shape
     group_time = float(times[1] - times[0])
@@ -123,7 +126,7 @@ def make_shower(
     onset = -rng.uniform(0, 9 * group_time) if is_idle else rng.uniform(times[0], times[-4])
     decay, light = _light(rng, times, onset)
     snr = best_snr(light, shape, sky.rate, group_time)
-    wanted = 10 ** rng.uniform(np.log10(_LEAST_SNR), np.log10(_MOST_SNR))
+    wanted = 10 ** rng.uniform(*np.log10(snr_range))
     amplitude = wanted / snr if snr > 0 else 0.0
     primary = []
     if bool(rng.uniform() < 0.5) and not is_idle:

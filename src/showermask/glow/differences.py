@@ -16,8 +16,10 @@ __all__ = [
     "Differences",
     "Images",
     "large_areas",
+    "lasting",
     "level_and_noise",
     "medians",
+    "noise_without_glows",
     "read_differences",
 ]
 
@@ -25,6 +27,15 @@ __all__ = [
 NEVER_GOOD = np.uint32(DO_NOT_USE | 1 << 31)
 #: Flagged areas that hold a square of so many pixels are showers themselves, not jumps.
 _OPENING = 5
+#: So are places where jumps lie thick, for a shower that is hardly brighter than the threshold of
+#: the jump step has them in part of its pixels: of the squares of so many pixels around a place,
+#: three by three, so many hold so many each. A hit and its surroundings fill fewer.
+_SQUARE, _SQUARES, _OF_EACH = 4, 6, 2
+#: Noise so many times the typical one, and that of pairs of differences, is no noise; with fewer
+#: differences the noise of pairs is too uncertain.
+_DOUBTFUL, _LEAST_FOR_PAIRS, _SIGMA_OF_MEDIAN = 1.5, 12, np.float32(1.4826)
+#: A bright glow has at least this part of its light left in the next difference.
+_LASTS = 0.4
 #: Differences so many standard deviations away are outliers; what these leave of a Gaussian has so
 #: much less of one. A pixel with more than some times the typical one has outliers.
 _OUTLIER, _CUT_OFF, _MOST_SPREAD = 3.0, 1.0137, 3.0
@@ -124,6 +135,62 @@ def read_differences(
     return Differences(differences, jumps, saturated[inner])
 
 
+def noise_without_glows(
+    differences: NDArray[np.float32], noise: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Return the noise of each pixel without what a bright glow, which fades slowly, adds to it.
+
+    Parameters
+    ----------
+    differences : `numpy.ndarray`
+        In DN, ``(n, ny, nx)``; NaN where unknown.
+    noise : `numpy.ndarray`
+        Their standard deviation, ``(ny, nx)``.
+
+    Returns
+    -------
+    `numpy.ndarray`
+        ``(ny, nx)`` float32. Where the noise is well above the typical one, and above that of
+        differences from the next but one, which share no group and hardly differ in a glow, it is
+        the latter.
+    """
+    found = noise.copy()
+    if len(differences) < _LEAST_FOR_PAIRS or not np.isfinite(noise).any():
+        return found
+    typical = np.nanmedian(noise)
+    doubtful = np.nonzero(noise > _DOUBTFUL * typical)
+    left = differences[:, *doubtful]
+    steady = _SIGMA_OF_MEDIAN / np.sqrt(2) * medians(np.abs(left[2:] - left[:-2]))
+    is_less = noise[doubtful] > _DOUBTFUL * steady
+    found[doubtful] = np.where(is_less, np.maximum(steady, typical), noise[doubtful])
+    return found
+
+
+def lasting(differences: NDArray[np.float32], is_high: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return which high differences are the light of a bright shower rather than hits.
+
+    A hit is over with the next difference; after it, its afterglow is a small part. A shower that
+    is as bright goes on.
+
+    Parameters
+    ----------
+    differences : `numpy.ndarray`
+        Less the level of each pixel, ``(ngroups - 1, ny, nx)``; NaN where unknown.
+    is_high : `numpy.ndarray`
+        Which to look at, bool, same shape.
+
+    Returns
+    -------
+    `numpy.ndarray`
+        bool, same shape.
+    """
+    found = np.zeros(is_high.shape, bool)
+    number, *place = np.nonzero(is_high[:-1])
+    here, then = differences[number, *place], differences[number + 1, *place]
+    found[number, *place] = then > _LASTS * here
+    return found
+
+
 def _small(flags: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Return the jumps of a difference, grown by a pixel, without areas as large as showers."""
     if not flags.any():
@@ -132,7 +199,7 @@ def _small(flags: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 
 def large_areas(flags: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Return the parts of flagged areas that are as large as showers.
+    """Return flags that are as large as showers: solid areas, and those where they lie thick.
 
     Parameters
     ----------
@@ -148,7 +215,23 @@ def large_areas(flags: NDArray[np.bool_]) -> NDArray[np.bool_]:
         return np.zeros_like(flags)
     # Slices are ten times as quick as binary_opening.
     inner = _combined(_combined(flags, np.logical_and, 0), np.logical_and, 1)
-    return _grown(inner, _OPENING) if inner.any() else inner
+    solid = _grown(inner, _OPENING) if inner.any() else inner
+    return solid | (flags & _are_thick(flags))
+
+
+def _are_thick(flags: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return the places where flags lie thick, ``(rows, columns)`` bool."""
+    ny, nx = flags.shape
+    padded = np.pad(flags, [(0, -ny % _SQUARE), (0, -nx % _SQUARE)])
+    squares = padded.reshape(padded.shape[0] // _SQUARE, _SQUARE, -1, _SQUARE)
+    has_some = squares.sum(axis=(1, 3)) >= _OF_EACH
+    if np.count_nonzero(has_some) < _SQUARES:
+        return np.zeros_like(flags)
+    around = np.pad(has_some.astype(np.int8), 1)
+    rows = around[:-2] + around[1:-1] + around[2:]
+    is_thick = (rows[:, :-2] + rows[:, 1:-1] + rows[:, 2:]) >= _SQUARES
+    of_pixels = _grown(is_thick, 3).repeat(_SQUARE, axis=0).repeat(_SQUARE, axis=1)
+    return of_pixels[:ny, :nx]
 
 
 def _grown(flags: NDArray[np.bool_], size: int) -> NDArray[np.bool_]:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from showermask.glow.common_mode import LEAST_ROW, common
-from showermask.glow.differences import Images, level_and_noise, medians, read_differences
+from showermask.glow.differences import Images, lasting, level_and_noise, medians, read_differences
 from showermask.glow.noise_field import NoiseField, binned
 from showermask.glow.ramp_noise import RampNoise, measure_ramp_noise
 from showermask.glow.shower_fit import Surroundings, fit_shower
@@ -363,5 +363,7 @@ def _without_hits(
     flat = differences.reshape(len(differences), -1)
     level = np.nan_to_num(medians(flat)).reshape(differences.shape[1:])
     limit = _HIT * np.sqrt(noise.variance(level)).astype(np.float32)
-    differences[jumps & (np.abs(differences - level) > limit)] = np.nan
+    above = differences - level
+    is_hit = jumps & (np.abs(above) > limit)
+    differences[is_hit & ~lasting(above, is_hit & (above > 0))] = np.nan
     return differences

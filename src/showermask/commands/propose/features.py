@@ -23,6 +23,8 @@ __all__ = ["Features", "measure_features", "point_size", "with_others"]
 _FAR = 40.0
 #: Cells around a flagged one that belong to it; and to those beside it.
 _AT_JUMPS, _BESIDE_JUMPS = 1.0, 3.5
+#: What is flagged at the onset is a hit if it is so many times as high as the glow.
+_HIT = 2.5
 #: Weight of its profile from which on a place is inside of a glow.
 _INSIDE = 0.1
 #: Pieces of a moving target are of like size, and so far apart at most, in pixels.
@@ -460,6 +462,9 @@ class _Bins:
         if glow.onset >= 0:
             self.steps = self.jumps[around].astype(np.float32).sum(axis=0)
             self.steps *= self.weight > _INSIDE
+            # Jumps no higher than its own light are that light: a bright shower is flagged, too.
+            own = glow.map.repeat(glow.cells.scale, axis=0).repeat(glow.cells.scale, axis=1)
+            self.steps *= np.abs(self.steps) > _HIT * own * glow.course[around].sum()
 
     def mean(self, image: NDArray[np.floating] | NDArray[np.bool_]) -> float:
         """Return the mean of an image of the bins over the glow."""

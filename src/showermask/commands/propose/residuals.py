@@ -20,7 +20,13 @@ from scipy.ndimage import gaussian_filter
 from showermask.commands.propose.background import smooth_background
 from showermask.commands.propose.sources import SourceTerms, read_source_terms
 from showermask.glow.common_mode import LEAST_ROW, common
-from showermask.glow.differences import Images, level_and_noise, read_differences
+from showermask.glow.differences import (
+    Images,
+    lasting,
+    level_and_noise,
+    noise_without_glows,
+    read_differences,
+)
 
 __all__ = ["BIN", "Residuals", "read_residuals", "sum_bins", "thread_pool"]
 
@@ -186,15 +192,20 @@ class _Reading:
         if self.typical_ramp is not None:
             differences -= self.typical_ramp[:, strip]
         level, noise = level_and_noise(differences)
+        noise = noise_without_glows(differences, noise)
         self.level[here] = sum_bins(level[np.newaxis])[0] / BIN**2
         differences -= level
         differences -= common(differences, noise)
         limit = _CLIP * noise
         # What is flagged as a jump and no fainter than a hit is one, though it be as large as a
-        # shower.
+        # shower, unless its light goes on.
         is_jump = read.jumps != 0
-        differences[is_jump & (np.abs(differences) > limit)] = np.nan
+        is_high = np.abs(differences) > limit
+        bright = lasting(differences, is_high & (differences > 0))
+        differences[is_jump & is_high & ~bright] = np.nan
+        kept = differences[bright]
         np.clip(differences, -limit, limit, out=differences)
+        differences[bright] = kept
         self.sources.add_strip(strip, differences, noise)
         self.values[:, here], self.weights[:, here] = _binned(differences, noise)
         steps = np.subtract(read.jumps, np.nan_to_num(level), out=read.jumps, where=is_jump)
