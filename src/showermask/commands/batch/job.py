@@ -179,6 +179,6 @@ def _sentence(error: BaseException) -> str:
     if isinstance(error, ShowermaskError):
         return "; ".join(error.problems)
     if isinstance(error, SystemExit):
-        return "the pipeline gave up, as it does without CRDS (CRDS_PATH, CRDS_SERVER_URL); see its log"
+        return "the pipeline gave up, as without CRDS (CRDS_PATH, CRDS_SERVER_URL); see its log"
     text = " ".join(str(error).split())
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
