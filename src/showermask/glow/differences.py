@@ -159,7 +159,8 @@ def noise_without_glows(
         return found
     typical = np.nanmedian(noise)
     doubtful = np.nonzero(noise > _DOUBTFUL * typical)
-    left = differences[:, *doubtful]
+    chosen: Any = (slice(None), *doubtful)
+    left = differences[chosen]
     steady = _SIGMA_OF_MEDIAN / np.sqrt(2) * medians(np.abs(left[2:] - left[:-2]))
     is_less = noise[doubtful] > _DOUBTFUL * steady
     found[doubtful] = np.where(is_less, np.maximum(steady, typical), noise[doubtful])
