@@ -19,11 +19,10 @@ from showermask.commands.propose.probability import load_classifier, shower_prob
 from showermask.commands.propose.profile import fit_profile
 from showermask.commands.propose.residuals import BIN, read_residuals
 from showermask.glow.differences import (
-    large_areas,
-    lasting,
     level_and_noise,
     noise_without_glows,
 )
+from showermask.glow.jumps import large_areas, lasting
 from showermask.glow.shape_map import denoised_map
 from showermask.glow.time_filters import make_filters
 from showermask.regionfile.ellipse import Ellipse

@@ -9,14 +9,13 @@ from numpy.typing import NDArray
 from scipy.ndimage import minimum_filter
 
 from showermask.exposure.dq import DO_NOT_USE, JUMP_DET, SATURATED
+from showermask.glow.jumps import small_hits
 from showermask.regionfile.entry import Box, box_within, grow_box
 
 __all__ = [
     "NEVER_GOOD",
     "Differences",
     "Images",
-    "large_areas",
-    "lasting",
     "level_and_noise",
     "medians",
     "noise_without_glows",
@@ -25,17 +24,9 @@ __all__ = [
 
 #: Of a pixel: DO_NOT_USE, and REFERENCE_PIXEL, which sees no light.
 NEVER_GOOD = np.uint32(DO_NOT_USE | 1 << 31)
-#: Flagged areas that hold a square of so many pixels are showers themselves, not jumps.
-_OPENING = 5
-#: So are places where jumps lie thick, for a shower that is hardly brighter than the threshold of
-#: the jump step has them in part of its pixels: of the squares of so many pixels around a place,
-#: three by three, so many hold so many each. A hit and its surroundings fill fewer.
-_SQUARE, _SQUARES, _OF_EACH = 4, 6, 2
 #: Noise so many times the typical one, and that of pairs of differences, is no noise; with fewer
 #: differences the noise of pairs is too uncertain.
 _DOUBTFUL, _LEAST_FOR_PAIRS, _SIGMA_OF_MEDIAN = 1.5, 12, np.float32(1.4826)
-#: A bright glow has at least this part of its light left in the next difference.
-_LASTS = 0.4
 #: Differences so many standard deviations away are outliers; what these leave of a Gaussian has so
 #: much less of one. A pixel with more than some times the typical one has outliers.
 _OUTLIER, _CUT_OFF, _MOST_SPREAD = 3.0, 1.0137, 3.0
@@ -125,7 +116,7 @@ def read_differences(
             is_jump = (flags & JUMP_DET) > 0
             is_bad_now = is_bad | was_bad
             np.copyto(jumps[group - 1], difference[inner], where=(is_jump & ~is_bad_now)[inner])
-            difference[is_bad_now | _small(is_jump)] = np.nan
+            difference[is_bad_now | small_hits(is_jump)] = np.nan
             differences[group - 1] = difference[inner]
         previous, was_bad = current, is_bad
     if spill and saturated.min() < ngroups - 1:
@@ -133,127 +124,6 @@ def read_differences(
         for number, difference in enumerate(differences):
             difference[around <= number] = np.nan
     return Differences(differences, jumps, saturated[inner])
-
-
-def noise_without_glows(
-    differences: NDArray[np.float32], noise: NDArray[np.float32]
-) -> NDArray[np.float32]:
-    """Return the noise of each pixel without what a bright glow, which fades slowly, adds to it.
-
-    Parameters
-    ----------
-    differences : `numpy.ndarray`
-        In DN, ``(n, ny, nx)``; NaN where unknown.
-    noise : `numpy.ndarray`
-        Their standard deviation, ``(ny, nx)``.
-
-    Returns
-    -------
-    `numpy.ndarray`
-        ``(ny, nx)`` float32. Where the noise is well above the typical one, and above that of
-        differences from the next but one, which share no group and hardly differ in a glow, it is
-        the latter.
-    """
-    found = noise.copy()
-    if len(differences) < _LEAST_FOR_PAIRS or not np.isfinite(noise).any():
-        return found
-    typical = np.nanmedian(noise)
-    doubtful = np.nonzero(noise > _DOUBTFUL * typical)
-    chosen: Any = (slice(None), *doubtful)
-    left = differences[chosen]
-    steady = _SIGMA_OF_MEDIAN / np.sqrt(2) * medians(np.abs(left[2:] - left[:-2]))
-    is_less = noise[doubtful] > _DOUBTFUL * steady
-    found[doubtful] = np.where(is_less, np.maximum(steady, typical), noise[doubtful])
-    return found
-
-
-def lasting(differences: NDArray[np.float32], is_high: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Return which high differences are the light of a bright shower rather than hits.
-
-    A hit is over with the next difference; after it, its afterglow is a small part. A shower that
-    is as bright goes on.
-
-    Parameters
-    ----------
-    differences : `numpy.ndarray`
-        Less the level of each pixel, ``(ngroups - 1, ny, nx)``; NaN where unknown.
-    is_high : `numpy.ndarray`
-        Which to look at, bool, same shape.
-
-    Returns
-    -------
-    `numpy.ndarray`
-        bool, same shape.
-    """
-    found = np.zeros(is_high.shape, bool)
-    number, *place = np.nonzero(is_high[:-1])
-    here, then = differences[number, *place], differences[number + 1, *place]
-    found[number, *place] = then > _LASTS * here
-    return found
-
-
-def _small(flags: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Return the jumps of a difference, grown by a pixel, without areas as large as showers."""
-    if not flags.any():
-        return flags
-    return _grown(flags & ~large_areas(flags), 3)
-
-
-def large_areas(flags: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Return flags that are as large as showers: solid areas, and those where they lie thick.
-
-    Parameters
-    ----------
-    flags : `numpy.ndarray`
-        ``(rows, columns)`` bool.
-
-    Returns
-    -------
-    `numpy.ndarray`
-        ``(rows, columns)`` bool.
-    """
-    if np.count_nonzero(flags) < _OPENING**2:
-        return np.zeros_like(flags)
-    # Slices are ten times as quick as binary_opening.
-    inner = _combined(_combined(flags, np.logical_and, 0), np.logical_and, 1)
-    solid = _grown(inner, _OPENING) if inner.any() else inner
-    return solid | (flags & _are_thick(flags))
-
-
-def _are_thick(flags: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Return the places where flags lie thick, ``(rows, columns)`` bool."""
-    ny, nx = flags.shape
-    padded = np.pad(flags, [(0, -ny % _SQUARE), (0, -nx % _SQUARE)])
-    squares = padded.reshape(padded.shape[0] // _SQUARE, _SQUARE, -1, _SQUARE)
-    has_some = squares.sum(axis=(1, 3)) >= _OF_EACH
-    if np.count_nonzero(has_some) < _SQUARES:
-        return np.zeros_like(flags)
-    around = np.pad(has_some.astype(np.int8), 1)
-    rows = around[:-2] + around[1:-1] + around[2:]
-    is_thick = (rows[:, :-2] + rows[:, 1:-1] + rows[:, 2:]) >= _SQUARES
-    of_pixels = _grown(is_thick, 3).repeat(_SQUARE, axis=0).repeat(_SQUARE, axis=1)
-    return of_pixels[:ny, :nx]
-
-
-def _grown(flags: NDArray[np.bool_], size: int) -> NDArray[np.bool_]:
-    """Return flags, grown to squares of a size around each."""
-    return _combined(_combined(flags, np.logical_or, 0, size), np.logical_or, 1, size)
-
-
-def _combined(
-    flags: NDArray[np.bool_], combine: np.ufunc, axis: int, size: int = _OPENING
-) -> NDArray[np.bool_]:
-    """Combine each pixel with its neighbours along an axis; there is nothing beyond the edge."""
-    half = size // 2
-    padded = np.pad(flags, [(half, half) if i == axis else (0, 0) for i in range(2)])
-    length = flags.shape[axis]
-    parts = [
-        padded[k : k + length] if axis == 0 else padded[:, k : k + length] for k in range(size)
-    ]
-    result = parts[0].copy()
-    for part in parts[1:]:
-        combine(result, part, out=result)
-    return result
 
 
 def level_and_noise(
@@ -303,6 +173,38 @@ def level_and_noise(
     noise = np.sqrt(weight * spread**2 + (1 - weight) * np.float32(typical) ** 2)
     noise = np.where(count > 2, np.maximum(noise, np.float32(0.5 * typical)), np.float32(np.nan))
     return np.where(count > 0, level, np.float32(np.nan)), noise
+
+
+def noise_without_glows(
+    differences: NDArray[np.float32], noise: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Return the noise of each pixel without what a bright glow, which fades slowly, adds to it.
+
+    Parameters
+    ----------
+    differences : `numpy.ndarray`
+        In DN, ``(n, ny, nx)``; NaN where unknown.
+    noise : `numpy.ndarray`
+        Their standard deviation, ``(ny, nx)``.
+
+    Returns
+    -------
+    `numpy.ndarray`
+        ``(ny, nx)`` float32. Where the noise is well above the typical one, and above that of
+        differences from the next but one, which share no group and hardly differ in a glow, it is
+        the latter.
+    """
+    found = noise.copy()
+    if len(differences) < _LEAST_FOR_PAIRS or not np.isfinite(noise).any():
+        return found
+    typical = np.nanmedian(noise)
+    doubtful = np.nonzero(noise > _DOUBTFUL * typical)
+    chosen: Any = (slice(None), *doubtful)
+    left = differences[chosen]
+    steady = _SIGMA_OF_MEDIAN / np.sqrt(2) * medians(np.abs(left[2:] - left[:-2]))
+    is_less = noise[doubtful] > _DOUBTFUL * steady
+    found[doubtful] = np.where(is_less, np.maximum(steady, typical), noise[doubtful])
+    return found
 
 
 def _mean_and_spread(

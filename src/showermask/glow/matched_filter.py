@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from scipy.linalg import solve_toeplitz
 
 from showermask.exposure.dq import DO_NOT_USE, JUMP_DET, SATURATED
-from showermask.glow.differences import NEVER_GOOD, Images, large_areas
+from showermask.glow.differences import NEVER_GOOD, Images
+from showermask.glow.jumps import large_areas
 from showermask.glow.light_curve import Aperture, LightCurve
 from showermask.regionfile.entry import Box
 

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from showermask.glow.common_mode import LEAST_ROW, common
-from showermask.glow.differences import Images, lasting, level_and_noise, medians, read_differences
+from showermask.glow.differences import Images, level_and_noise, medians, read_differences
+from showermask.glow.jumps import lasting
 from showermask.glow.noise_field import NoiseField, binned
 from showermask.glow.ramp_noise import RampNoise, measure_ramp_noise
 from showermask.glow.shower_fit import Surroundings, fit_shower

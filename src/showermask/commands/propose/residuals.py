@@ -22,11 +22,11 @@ from showermask.commands.propose.sources import SourceTerms, read_source_terms
 from showermask.glow.common_mode import LEAST_ROW, common
 from showermask.glow.differences import (
     Images,
-    lasting,
     level_and_noise,
     noise_without_glows,
     read_differences,
 )
+from showermask.glow.jumps import lasting
 
 __all__ = ["BIN", "Residuals", "read_residuals", "sum_bins", "thread_pool"]
 
