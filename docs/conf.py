@@ -34,7 +34,7 @@ html_sidebars = {"**": []}
 html_theme_options = {
     "logo": {"text": "showermask"},
     "navbar_align": "left",
-    "header_links_before_dropdown": 7,
+    "header_links_before_dropdown": 5,
     "show_toc_level": 2,
     "secondary_sidebar_items": ["page-toc"],
     "footer_start": ["copyright"],
