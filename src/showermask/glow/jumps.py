@@ -113,5 +113,5 @@ def lasting(differences: NDArray[np.float32], is_high: NDArray[np.bool_]) -> NDA
     found = np.zeros(is_high.shape, bool)
     number, *place = np.nonzero(is_high[:-1])
     here, then = differences[number, *place], differences[number + 1, *place]
-    found[number, *place] = then > _LASTS * here
+    found[number, *place] = (here > 0) & (then > _LASTS * here)
     return found

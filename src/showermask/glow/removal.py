@@ -366,5 +366,5 @@ def _without_hits(
     limit = _HIT * np.sqrt(noise.variance(level)).astype(np.float32)
     above = differences - level
     is_hit = jumps & (np.abs(above) > limit)
-    differences[is_hit & ~lasting(above, is_hit & (above > 0))] = np.nan
+    differences[is_hit & ~lasting(above, is_hit)] = np.nan
     return differences

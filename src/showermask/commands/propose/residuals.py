@@ -201,7 +201,7 @@ class _Reading:
         # shower, unless its light goes on.
         is_jump = read.jumps != 0
         is_high = np.abs(differences) > limit
-        bright = lasting(differences, is_high & (differences > 0))
+        bright = lasting(differences, is_high)
         differences[is_jump & is_high & ~bright] = np.nan
         kept = differences[bright]
         np.clip(differences, -limit, limit, out=differences)
