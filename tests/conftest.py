@@ -107,6 +107,7 @@ def real_ramp(tmp_path, real_crds_directory):
 @pytest.fixture(scope="session")
 def chrome(tmp_path_factory):
     """Return a headless browser."""
+    from review_page import WATCH
     from selenium import webdriver
 
     options = webdriver.ChromeOptions()
@@ -129,5 +130,6 @@ def chrome(tmp_path_factory):
     driver = webdriver.Chrome(
         options=options, service=webdriver.ChromeService(shutil.which("chromedriver"))
     )
+    driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": WATCH})
     yield driver
     driver.quit()

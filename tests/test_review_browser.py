@@ -15,7 +15,6 @@ import pytest
 from astropy.io import fits
 from review_page import Page, needs_browser
 from selenium.webdriver.common.action_chains import ActionChains
-from selenium.webdriver.common.actions.action_builder import ActionBuilder
 from selenium.webdriver.common.actions.wheel_input import ScrollOrigin
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
@@ -89,13 +88,11 @@ def regions_of_pixels(jump):
 def test_pixels(page):
     """The pixel under the cursor is masked by a key, shown, commented on, and saved."""
     page.hover(31, 17)
-    page.wait_until(
-        lambda: "x 31, y 17" in page.driver.find_element(By.ID, "pixel-where").text, "the pixel"
-    )
+    page.wait_until(lambda: "x 31, y 17" in page.text("pixel-where"), "the pixel")
     page.press("p")
     page.expect_rows("accepted")
     assert "x 31, y 17" in page.rows()[0][1]
-    assert len(page.driver.find_elements(By.CSS_SELECTOR, "#overlay .region.accepted")) == 1
+    assert page.count("#overlay .region.accepted") == 1
     page.press("p")
     page.expect_rows("accepted")
     page.press("w")
@@ -112,12 +109,11 @@ def test_action(page):
     page.press(Keys.ENTER)
     page.expect_rows("accepted")
     page.press("t")
-    status = page.driver.find_element(By.ID, "editor-status")
-    page.wait_until(lambda: "subtract" in status.text, "the action")
-    assert page.driver.find_elements(By.CSS_SELECTOR, "#rows .dot.subtract")
+    page.wait_until(lambda: "subtract" in page.text("editor-status"), "the action")
+    assert page.count("#rows .dot.subtract")
     assert [str(shower.action) for shower in page.save().showers] == ["subtract"]
     page.press("t")
-    page.wait_until(lambda: "subtract" not in status.text, "the mask")
+    page.wait_until(lambda: "subtract" not in page.text("editor-status"), "the mask")
     assert [str(shower.action) for shower in page.save().showers] == ["mask"]
 
 
@@ -126,13 +122,12 @@ def test_polygons(page):
     page.press("l")
     corners = [(20, 30), (40, 30), (40, 50), (30, 40), (20, 50), (20, 31)]
     page.drag(*(page.at(x, y) for x, y in corners))
-    status = page.driver.find_element(By.ID, "editor-status")
-    page.wait_until(lambda: "not marked" in status.text, "the polygon")
+    page.wait_until(lambda: "not marked" in page.text("editor-status"), "the polygon")
     assert page.shown("draft") == 1
     page.type("last_group", "7")
-    page.driver.find_element(By.ID, "mark").click()
+    page.click_on("#mark")
     page.expect_rows("accepted")
-    assert "5 corners" in status.text
+    assert "5 corners" in page.text("editor-status")
     page.drag(page.grip("vertex1"), page.at(44, 28))
     page.press("w")
     page.press("a glow", Keys.ENTER)
@@ -144,10 +139,9 @@ def test_polygons(page):
     said = (polygon.integration, polygon.group, polygon.last_group, polygon.comment)
     assert said == (0, 1, 7, "a glow")
     assert (polygon.status, polygon.source) == ("accepted", "manual")
-    page.driver.find_element(By.ID, "show-mask").click()
-    viewport = page.driver.find_element(By.ID, "viewport")
+    page.click_on("#show-mask")
     count = str(np.count_nonzero(polygon.pixels(SHAPE[-2:])[1]))
-    page.wait_until(lambda: viewport.get_attribute("data-masked") == count, "its pixels")
+    page.wait_until(lambda: page.data("masked") == count, "its pixels")
     page.press("u", "u", "u", "u")
     page.expect_rows()
 
@@ -158,10 +152,8 @@ def test_pixels_are_reviewed(page):
     page.expect_rows("accepted", "candidate")
     assert page.rows()[0][1].split() == " all all x 10 to 12, y all bad columns".split()  # noqa: SIM905
     page.press("n")
-    status = page.driver.find_element(By.ID, "editor-status")
-    page.wait_until(lambda: status.text == "candidate, hot.fits", "the mask")
-    viewport = page.driver.find_element(By.ID, "viewport")
-    page.wait_until(lambda: viewport.get_attribute("data-masked") == "24", "its pixels")
+    page.wait_until(lambda: page.text("editor-status") == "candidate, hot.fits", "the mask")
+    page.wait_until(lambda: page.data("masked") == "24", "its pixels")
     page.press("r")
     page.expect_rows("accepted", "rejected")
     page.press("u", "a")
@@ -207,7 +199,7 @@ def test_showers_are_on_the_groups_that_they_mask(page):
     assert page.shown("accepted") == 1
     page.type("last_group", "5")
     page.wait_until(lambda: "3–5" in page.rows()[0][1], "the last group in the list")
-    page.driver.find_element(By.ID, "viewport").click()
+    page.click_on("#viewport")
     page.press(Keys.ESCAPE, Keys.ESCAPE, Keys.ARROW_RIGHT)
     assert page.shown("accepted") == 1
     page.press(Keys.ARROW_RIGHT)
@@ -221,11 +213,11 @@ def test_showers_are_on_the_groups_that_they_mask(page):
 def test_groups_are_clamped(page):
     """The counters stop at both ends."""
     page.press(*[Keys.ARROW_RIGHT] * 12, Keys.ARROW_UP, Keys.ARROW_UP)
-    assert page.driver.find_element(By.ID, "group-value").text == "9 of 9"
-    assert page.driver.find_element(By.ID, "integration-value").text == "1 of 1"
+    assert page.text("group-value") == "9 of 9"
+    assert page.text("integration-value") == "1 of 1"
     page.press(*[Keys.ARROW_LEFT] * 12, Keys.ARROW_DOWN, Keys.ARROW_DOWN)
-    assert page.driver.find_element(By.ID, "group-value").text == "0 of 9"
-    assert page.driver.find_element(By.ID, "what").text == "2: group 0 as it is, integration 0"
+    assert page.text("group-value") == "0 of 9"
+    assert page.text("what") == "2: group 0 as it is, integration 0"
 
 
 def test_undo_and_redo(page):
@@ -264,6 +256,7 @@ def test_a_placed_ellipse_is_not_lost(page):
     page.click(40, 30)
     page.type("last_group", "6")
     page.driver.find_element(By.ID, "viewport").send_keys(Keys.ESCAPE)
+    page.settle()
     assert page.shown("draft") == 0
     page.press("u")
     assert page.shown("draft") == 1
@@ -275,14 +268,14 @@ def test_a_placed_ellipse_is_not_lost(page):
         6,
     )
     page.driver.refresh()
-    page.wait_for_frame()
+    page.settle()
     assert page.shown("draft") == 1
 
 
 def test_buttons_over_the_image_are_buttons(page):
     """A click on zoom or on a message is no click on the image."""
     before = page.at(1, 0)[0] - page.at(0, 0)[0]
-    page.driver.find_element(By.ID, "zoom-in").click()
+    page.click_on("#zoom-in")
     assert page.at(1, 0)[0] - page.at(0, 0)[0] == pytest.approx(1.4 * before, rel=1e-3)
     assert page.shown("draft") == 0
 
@@ -290,13 +283,13 @@ def test_buttons_over_the_image_are_buttons(page):
 def test_keys_belong_to_the_image_after_a_click(page):
     """Enter marks also after a button, and arrows change the group also after a list."""
     page.click(40, 30)
-    page.driver.find_element(By.ID, "group-up").click()
+    page.click_on("#group-up")
     page.press(Keys.ENTER)
     page.expect_rows("accepted")
-    page.driver.find_element(By.CSS_SELECTOR, "#shape option[value=asinh]").click()
+    page.click_on("#shape option[value=asinh]")
     page.press(Keys.ARROW_RIGHT)
-    assert page.driver.find_element(By.ID, "group-value").text == "3 of 9"
-    assert page.driver.find_element(By.ID, "shape").get_property("value") == "asinh"
+    assert page.text("group-value") == "3 of 9"
+    assert page.value("shape") == "asinh"
 
 
 def test_two_drags_without_a_pause(page):
@@ -347,12 +340,12 @@ def test_zoom_and_pan_move_no_ellipse(page):
     page.click(40, 30)
     before = {name: page.field(name) for name in ("x", "y", "a", "b", "theta")}
     place = page.at(60, 10)
-    viewport = page.driver.find_element(By.ID, "viewport")
-    rect = viewport.rect
+    height = page.ask("nodes[0].getBoundingClientRect().height", "#viewport")
     origin = ScrollOrigin.from_viewport(round(place[0]), round(place[1]))
     ActionChains(page.driver).scroll_from_origin(origin, 0, -400).perform()
+    page.settle()
     assert page.at(60, 10) == pytest.approx(place, abs=1.5)
-    assert page.at(61, 10)[0] - page.at(60, 10)[0] > 1.5 * rect["height"] / 80
+    assert page.at(61, 10)[0] - page.at(60, 10)[0] > 1.5 * height / 80
     page.drag(place, (place[0] - 60, place[1] + 50))
     assert page.at(60, 10) == pytest.approx((place[0] - 60, place[1] + 50), abs=1.5)
     assert {name: page.field(name) for name in before} == before
@@ -435,10 +428,8 @@ class TestTwentyCandidates:
 
     def test_all_above(self, crowded):
         """Accepted as one change, which one undo takes back."""
-        field = crowded.driver.find_element(By.ID, "above")
-        field.send_keys(Keys.CONTROL, "a")
-        field.send_keys("15", Keys.TAB)
-        crowded.driver.find_element(By.ID, "accept-all").click()
+        crowded.write("above", "15")
+        crowded.click_on("#accept-all")
         crowded.wait_until(
             lambda: [s for s, _ in crowded.rows()].count("accepted") == 10, "ten accepted"
         )
@@ -451,15 +442,14 @@ def test_what_is_drawn_is_what_is_masked(page):
     """The mask on show has exactly the pixels of the core, for the ellipse being placed too."""
     page.click(40, 30)
     page.type("theta", "33")
-    page.driver.find_element(By.ID, "show-mask").click()
+    page.click_on("#show-mask")
     shower = Shower(
         integration=0, group=1, **{n: page.field(n) for n in ("x", "y", "a", "b", "theta")}
     )
     (footprint,) = find_footprints([shower], SHAPE)
-    viewport = page.driver.find_element(By.ID, "viewport")
 
     def expect_masked(count):
-        page.wait_until(lambda: viewport.get_attribute("data-masked") == str(count), f"{count}")
+        page.wait_until(lambda: page.data("masked") == str(count), f"{count}")
 
     expect_masked(footprint.pixels)
     page.press(Keys.ARROW_LEFT)
@@ -506,9 +496,8 @@ def test_a_file_that_changed_on_disk(page, jump):
     page.expect_rows("accepted")
     write_regions(page.regions, RegionFile(showers=CANDIDATES))
     page.press("s")
-    dialog = page.driver.find_element(By.ID, "conflict")
-    page.wait_until(dialog.is_displayed, "the question")
-    dialog.find_element(By.CSS_SELECTOR, "button[value=reload]").click()
+    page.wait_until(lambda: page.is_on_show("conflict"), "the question")
+    page.click_on("#conflict button[value=reload]")
     page.expect_rows("candidate", "candidate", "candidate")
     page.press("u")
     page.expect_rows("accepted")
@@ -523,7 +512,7 @@ def test_apply_is_what_strun_does(page, jump, tmp_path):
     page.press(Keys.ENTER)
     page.expect_rows("accepted")
     page.save()
-    page.driver.find_element(By.ID, "apply").click()
+    page.click_on("#apply")
     page.wait_until(lambda: "Wrote x_jump_showermask.fits" in page.notice(), "the product")
     environment = {**os.environ, "STPIPE_DISABLE_CRDS_STEPPARS": "true"}
     subprocess.run(
@@ -543,33 +532,26 @@ def test_apply_is_what_strun_does(page, jump, tmp_path):
 
 def test_stretch_holds_between_groups(page):
     """Limits that are set stay set when the group changes."""
-    page.driver.find_element(By.ID, "fixed").click()
+    page.click_on("#fixed")
     for name, text in (("low", "-50"), ("high", "80")):
-        field = page.driver.find_element(By.ID, name)
-        field.send_keys(Keys.CONTROL, "a")
-        field.send_keys(text, Keys.TAB)
-    page.driver.find_element(By.ID, "viewport").click()
+        page.write(name, text)
+    page.click_on("#viewport")
     page.press(Keys.ESCAPE, Keys.ARROW_RIGHT, Keys.ARROW_RIGHT)
-    values = [page.driver.find_element(By.ID, n).get_property("value") for n in ("low", "high")]
+    values = [page.value(n) for n in ("low", "high")]
     assert values == ["-50", "80"]
 
 
 def test_the_pixel_under_the_cursor(page, jump):
     """Position, difference and flags of the pixel are those in the file."""
-    x, y = page.at(12, 34)
-    actions = ActionBuilder(page.driver)
-    actions.pointer_action.move_to_location(round(x), round(y))
-    actions.perform()
+    page.hover(12, 34)
     ramp = fits.getdata(jump, "SCI")[0, :, 34, 12].astype(float)
-    where = page.driver.find_element(By.ID, "pixel-where")
-    page.wait_until(lambda: ":" in where.text, "the value")
-    place, value = where.text.split(": ")
+    place, value = page.text("pixel-where").split(": ")
     assert place == "x 12, y 34"
     number, unit = value.split()
     assert float(number) == pytest.approx(ramp[1] - ramp[0], rel=1e-4)
     assert unit == "DN"
-    assert len(page.driver.find_elements(By.CSS_SELECTOR, "#ramp circle")) == 10
-    assert len(page.driver.find_elements(By.CSS_SELECTOR, "#ramp circle.flagged")) == 2
+    assert page.count("#ramp circle") == 10
+    assert page.count("#ramp circle.flagged") == 2
 
 
 def test_a_directory_of_exposures(chrome, jump, tmp_path):
@@ -581,8 +563,7 @@ def test_a_directory_of_exposures(chrome, jump, tmp_path):
     opened.exposure = tmp_path
     opened.start()
     try:
-        script = "return [...document.querySelectorAll('#exposures option')].map((o) => o.text)"
-        listed = opened.driver.execute_script(script)
+        listed = opened.ask("nodes.map((option) => option.text)", "#exposures option")
         assert listed == ["x_jump.fits — not reviewed", "y_jump.fits — 3 to decide"]
         opened.press("]")
         opened.expect_rows("candidate", "candidate", "candidate")
@@ -609,8 +590,7 @@ def test_other_products(chrome, tmp_path, kind):
     model.save(str(path))
     opened = Page(chrome, path)
     try:
-        group_axis = opened.driver.find_element(By.ID, "group-axis")
-        assert group_axis.is_displayed() == (kind == "uncal")
+        assert opened.is_on_show("group-axis") == (kind == "uncal")
         opened.click(40, 30)
         opened.press(Keys.ENTER)
         opened.expect_rows("accepted")
@@ -622,8 +602,6 @@ def test_other_products(chrome, tmp_path, kind):
 def test_help_lists_the_keys(page):
     """A question mark shows every key."""
     page.press("?")
-    dialog = page.driver.find_element(By.ID, "keys")
-    assert dialog.is_displayed()
-    assert "next candidate" in dialog.text
+    assert "next candidate" in page.text("keys")
     page.press(Keys.ESCAPE)
-    assert not dialog.is_displayed()
+    assert not page.is_on_show("keys")

@@ -12,7 +12,6 @@ from selenium.webdriver.common.actions.action_builder import ActionBuilder
 from selenium.webdriver.common.actions.mouse_button import MouseButton
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
-from selenium.webdriver.support.ui import Select
 
 from showermask import RegionFile, Shower, read_regions, write_regions
 from showermask.synthetic.ramps import RampBuilder
@@ -84,12 +83,11 @@ class TestNext:
         page.press("n")
         assert page.text("what").startswith("1: evidence, smoothed")
         assert page.text("integration-value") == "1 of 1"
-        viewport = page.driver.find_element(By.ID, "viewport").rect
         x, y = page.at(GLOW.x, GLOW.y)
-        assert x == pytest.approx(viewport["x"] + viewport["width"] / 2, abs=2)
-        assert y == pytest.approx(viewport["y"] + viewport["height"] / 2, abs=2)
+        assert (x, y) == pytest.approx(page.middle_of("#viewport"), abs=2)
         left, _ = page.at(GLOW.x - GLOW.a, GLOW.y)
-        assert (x - left) * 2 * 4 == pytest.approx(viewport["height"], rel=0.05)
+        height = page.ask("nodes[0].getBoundingClientRect().height", "#viewport")
+        assert (x - left) * 2 * 4 == pytest.approx(height, rel=0.05)
         page.hover(GLOW.x, GLOW.y)
         page.wait_until(lambda: "σ" in page.text("pixel-where"), "the value in sigma")
         assert float(page.text("pixel-where").split()[-2]) > 8
@@ -112,8 +110,8 @@ class TestNext:
 
     def test_a_click_in_the_list(self, page):
         """The same as N; D goes back to single differences."""
-        page.driver.find_elements(By.CSS_SELECTOR, "#rows tr")[0].click()
-        page.wait_for_frame()
+        page.click_on("#rows tr", 0)
+        page.settle()
         assert page.text("what").startswith("1: evidence")
         page.press("d")
         assert page.text("what").startswith("2: group 8 − group 7")
@@ -124,7 +122,7 @@ class TestNext:
         before = page.data("shown")
         page.type("group", "15")
         page.wait_until(lambda: page.data("shown") not in (before, None), "another image")
-        page.wait_for_frame()
+        page.settle()
         page.press("u")
         page.wait_until(lambda: page.data("shown") == before, "the first image")
 
@@ -198,8 +196,8 @@ class TestFits:
 
     def test_where_there_is_nothing(self, page):
         """It says so."""
-        page.driver.find_elements(By.CSS_SELECTOR, "#rows tr")[1].click()
-        page.wait_for_frame()
+        page.click_on("#rows tr", 1)
+        page.settle()
         page.press("f")
         page.wait_until(lambda: "nothing stands out there" in page.notice(), "the reason")
         refusals = [e for e in page.driver.get_log("browser") if "422" in e["message"]]
@@ -208,23 +206,14 @@ class TestFits:
     def test_light_curve(self, page):
         """Points with errors, the model, the masked groups, another integration; a click goes."""
         page.press("n")
-        select = page.driver.find_elements
-        page.wait_until(lambda: select(By.CSS_SELECTOR, "#curve circle"), "the light curve")
-        assert len(select(By.CSS_SELECTOR, "#curve circle")) == 21
+        assert page.count("#curve circle") == 21
         for name in ("model", "shade", "other", "now"):
-            assert len(select(By.CSS_SELECTOR, f"#curve .{name}")) == 1
-        labels = [node.text for node in select(By.CSS_SELECTOR, "#curve text")]
+            assert page.count(f"#curve .{name}") == 1
+        labels = page.texts("#curve text")
         assert "DN/s" in labels
         assert "group, 2.77 s each" in labels
-        page.drag(self.middle_of(select(By.CSS_SELECTOR, "#curve circle")[12]))
-        page.wait_for_frame()
+        page.drag(page.middle_of("#curve circle", 12))
         assert page.text("group-value") == "14 of 23"
-
-    @staticmethod
-    def middle_of(element):
-        """Return the middle of an element on the page."""
-        box = element.rect
-        return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
 
 
 class TestList:
@@ -240,30 +229,22 @@ class TestList:
 
     def test_sort_and_filter(self, page):
         """By any column, down, up and back; by status and by source."""
-        header = {
-            cell.text: cell
-            for cell in page.driver.find_elements(By.CSS_SELECTOR, "#columns button")
-        }
-        header["Centre"].click()
-        assert [text.split(",")[0] for text in page.column("x")] == ["150", "60", "30"]
-        page.driver.find_element(By.XPATH, "//th//button[starts-with(., 'Centre')]").click()
-        assert [text.split(",")[0] for text in page.column("x")] == ["30", "60", "150"]
-        page.driver.find_element(By.XPATH, "//th//button[starts-with(., 'Centre')]").click()
-        source = Select(page.driver.find_element(By.ID, "filter-source"))
-        source.select_by_visible_text("manual")
+        centre = page.texts("#columns button").index("Centre")
+        for expected in (["150", "60", "30"], ["30", "60", "150"], ["60", "150", "30"]):
+            page.click_on("#columns button", centre)
+            assert [text.split(",")[0] for text in page.column("x")] == expected
+        page.choose("filter-source", "manual")
         page.expect_rows("rejected")
         assert "2 not listed" in page.text("counts")
-        source.select_by_visible_text("all sources")
-        status = Select(page.driver.find_element(By.ID, "filter-status"))
-        status.select_by_visible_text("candidate")
+        page.choose("filter-source", "all sources")
+        page.choose("filter-status", "candidate")
         page.expect_rows("candidate", "candidate")
 
     def test_hidden_marks(self, page):
         """H hides the marks on the image, and shows them again."""
-        overlay = page.driver.find_element(By.ID, "overlay")
         for expected in ("hidden", "visible"):
             page.press("h")
-            assert overlay.value_of_css_property("visibility") == expected
+            assert page.ask("getComputedStyle(nodes[0]).visibility", "#overlay") == expected
 
 
 class TestWitnesses:
@@ -272,17 +253,12 @@ class TestWitnesses:
     def test_strip(self, page):
         """Thumbnails of the other integration and exposure; a click goes there."""
         page.press("n")
-        strip = "#witnesses .tile span"
-        find = page.driver.find_elements
-        page.wait_until(lambda: len(find(By.CSS_SELECTOR, strip)) == 3, "three tiles")
-        assert [n.text for n in find(By.CSS_SELECTOR, strip)] == ["here", "int 0", "b_jump.fits"]
-        sizes = "return [...document.querySelectorAll('.tile canvas')].map((c) => c.width)"
-        page.wait_until(
-            lambda: len(set(page.driver.execute_script(sizes))) == 1, "all three images"
-        )
-        find(By.CSS_SELECTOR, ".tile")[2].click()
+        page.settle(at_rest=True)
+        assert page.texts("#witnesses .tile span") == ["here", "int 0", "b_jump.fits"]
+        assert len(set(page.ask("nodes.map((canvas) => canvas.width)", ".tile canvas"))) == 1
+        page.click_on(".tile", 2)
         page.wait_until(lambda: "b_jump" in page.driver.title or page.driver.title[:1] == "b", "b")
-        page.wait_for_frame()
+        page.settle()
         assert page.text("integration-value") == "1 of 1"
 
 
@@ -293,10 +269,11 @@ class TestLooks:
         """Stretch, map and boxes hold over exposures and reload; the theme too."""
         for name, value in (("map", "magma"), ("shape", "sqrt")):
             page.driver.find_element(By.ID, name).send_keys(value, Keys.ESCAPE)
+            page.settle()
         page.press("i", "y", "q")
         for again in (lambda: page.press("]"), page.driver.refresh):
             again()
-            page.wait_for_frame()
+            page.settle()
             state = page.driver.execute_script(
                 "return ['map', 'shape'].map((id) => document.getElementById(id).value).concat("
                 "['invert', 'show-flags'].map((id) => document.getElementById(id).checked),"
@@ -315,6 +292,7 @@ class TestLooks:
         pointer.move_to_location(int(box["x"] + box["width"] - 40), int(box["y"] + 300))
         pointer.pointer_up(MouseButton.RIGHT)
         actions.perform()
+        page.settle()
         assert brightness(page) < before - 20
         page.press("0")
         assert brightness(page) == pytest.approx(before, abs=2)
@@ -322,13 +300,11 @@ class TestLooks:
     def test_folded_panels(self, page):
         """A panel folds at its heading, and stays so."""
         fold = "#light-curve .fold"
-        page.driver.find_element(By.CSS_SELECTOR, fold).click()
+        page.click_on(fold)
         page.driver.refresh()
-        page.wait_for_frame()
-        assert not page.driver.find_element(By.ID, "curve").is_displayed()
-        assert page.driver.find_element(By.CSS_SELECTOR, fold).get_attribute("aria-expanded") == (
-            "false"
-        )
+        page.settle()
+        assert not page.is_on_show("curve")
+        assert page.ask("nodes[0].ariaExpanded", fold) == "false"
 
     def test_room_on_a_small_screen(self, page):
         """At 1280 x 633 the list has six rows in view, and the light curve is whole."""
@@ -336,7 +312,7 @@ class TestLooks:
         page.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
         try:
             page.driver.refresh()
-            page.wait_for_frame()
+            page.settle()
             page.press("n")
             room = page.driver.execute_script(
                 "const box = (id) => document.getElementById(id).getBoundingClientRect();"
@@ -353,11 +329,11 @@ class TestLooks:
 
     def test_pixel_flags(self, page):
         """PIXELDQ is a layer, off at first."""
-        box = page.driver.find_element(By.ID, "show-pixel-flags")
-        assert not box.is_selected()
+        box = "#show-pixel-flags"
+        assert not page.ask("nodes[0].checked", box)
         before = colour_at(page, 100, 145)
         page.press("Q")
-        assert box.is_selected()
+        assert page.ask("nodes[0].checked", box)
         page.wait_until(lambda: abs(colour_at(page, 100, 145) - before).max() > 40, "the layer")
         page.press("Q")
         page.wait_until(lambda: abs(colour_at(page, 100, 145) - before).max() < 2, "it gone")
@@ -367,11 +343,10 @@ class TestLooks:
         page.press("n", "a")
         write_regions(page.exposure / "a_showers.yaml", RegionFile(showers=[MANUAL]))
         page.press("s")
-        dialog = page.driver.find_element(By.ID, "conflict")
-        page.wait_until(dialog.is_displayed, "the question")
+        page.wait_until(lambda: page.is_on_show("conflict"), "the question")
         assert page.driver.switch_to.active_element.text == "Cancel"
         page.press(Keys.ENTER)
-        assert not dialog.is_displayed()
+        assert not page.is_on_show("conflict")
         assert len(read_regions(page.exposure / "a_showers.yaml").showers) == 1
         assert page.column("score")[:2] != []
 
