@@ -165,7 +165,7 @@ class Page:
         self.server.join()
         self.said.close()
 
-    def wait_until(self, condition, what, *, seconds=10):
+    def wait_until(self, condition, what, *, seconds=60):
         """Wait until something is true."""
         deadline = time.monotonic() + seconds
         while not condition():

@@ -410,7 +410,7 @@ class TestTwentyCandidates:
         crowded.press("n")
         for left in range(20, 0, -1):
             crowded.press("A" if left % 2 else "R")
-        crowded.wait_until(lambda: "No candidates" in crowded.notice(), "the end", seconds=60)
+        crowded.wait_until(lambda: "No candidates" in crowded.notice(), "the end")
         saved = crowded.save()
         assert crowded.pressed == 1 + 20 + 1
         assert (len(saved.accepted), len(saved.candidates), len(saved.showers)) == (10, 0, 20)
@@ -419,7 +419,7 @@ class TestTwentyCandidates:
 
     def test_effect_beside_each(self, crowded):
         """What the mask removes and costs: the bright one removes what its glow adds."""
-        crowded.wait_until(lambda: all(crowded.column("noise")), "the cost of each", seconds=60)
+        crowded.wait_until(lambda: all(crowded.column("noise")), "the cost of each")
         best = {name: crowded.column(name)[0] for name in ("score", "removed", "pixels", "noise")}
         assert best["score"] == "24.0"
         assert float(best["removed"]) > 1
