@@ -31,7 +31,7 @@ ROOTS = [f"jw00001001001_02101_{n:05d}_mirimage" for n in range(12)]
 EARLY = Shower(integration=0, group=0, x=9, y=9, a=5, b=4, theta=0)
 LATE = Shower(integration=0, group=5, x=28, y=20, a=6, b=4, theta=30)
 BUILDER = RampBuilder(ngroups=10, ny=32, nx=40, readnoise=3.0, pedestal=1000.0)
-WAIT = 60  # s, for what should come at once
+WAIT = 180  # s, for what comes at once unless the machine is very busy
 
 
 @dataclass
@@ -332,7 +332,7 @@ def cluster(site):
         processes += [
             subprocess.Popen(
                 [BIN / "dask", "worker", f"--scheduler-file={file}", "--nthreads=1", "--no-nanny",
-                 "--dashboard-address=:0", "--death-timeout=20"],
+                 "--dashboard-address=:0", "--death-timeout=120"],
                 **options,
             )
             for _ in range(2)

@@ -131,7 +131,7 @@ def world(tmp_path_factory):
 
 def wait_for_answer(address):
     """Wait until a server answers, be it with a refusal."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while True:
         try:
             urlopen(address).close()

@@ -3,7 +3,6 @@
 import hashlib
 import os
 import stat
-import time
 from dataclasses import replace
 from importlib import resources
 
@@ -255,14 +254,11 @@ def test_bad_files(problems_of, text, sentence):
     assert sentence in problems_of(text)[0]
 
 
-def test_billion_laughs_are_refused_at_once(problems_of):
-    """Aliases that would explode are never expanded."""
+def test_billion_laughs_are_refused(problems_of):
+    """Aliases that would explode are never expanded: there is no memory for 10**29 of them."""
     lines = ["a0: &a0 [x, x]"]
     lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 30)]
-    start = time.monotonic()
-    problems = problems_of("\n".join(lines))
-    assert "anchor or alias" in problems[0]
-    assert time.monotonic() - start < 5
+    assert "anchor or alias" in problems_of("\n".join(lines))[0]
 
 
 @pytest.mark.parametrize(
