@@ -5,7 +5,8 @@ Run: python benchmarks/propose/score.py KIND FIRST_SEED COUNT [--verbose]
 
 Kinds: zoo and steady (512 x 516 pixels, 40 groups), crowd (more of the zoo), full (the zoo on 1024
 x 1032), short (6 to 10 groups), slow (20 groups of 23.9 s), sub (subarrays), series (60
-integrations), real (the noise of a real ramp). A folder holds scenes that others wrote
+integrations), real (the noise of a real ramp), bright (S/N 50 to 1000), bunch (ten bright showers in
+256 x 256 pixels). A folder holds scenes that others wrote
 (``*.npz``; see `load`). Seeds below 50000 are for training.
 """
 
@@ -51,6 +52,7 @@ SUBARRAYS = (
 )
 _FOUND = 0.1  # of the union that footprint and entry have in common, and within groups of:
 _LATE, _LATE_SECONDS = 3, 8.0
+_COVERED = 0.5
 _FULL_FRAME = 1024 * 1032
 #: Confusers in the order in which a false one is said to be one of them.
 _ORDER = (
@@ -74,6 +76,9 @@ class Match:
     iou: float = 0.0
     inside: float = 0.0  # part of the charge
     late: float = 0.0  # groups
+    #: Whether the entry of another shower of the same time covers half of it and more: showers
+    #: that begin together and touch are one to a machine.
+    is_covered: bool = False
 
 
 @dataclass
@@ -209,11 +214,13 @@ def match(scene: Scene, entries: Sequence[Shower | Polygon]) -> list[Match]:
         bright = shower.charge_pixels()
         true_group = _true_group(shower)
         best = Match(shower, None)
+        covered = 0.0
         for i, (mask, entry) in enumerate(zip(masks, entries, strict=True)):
-            if i in used or entry.integration != shower.integration:
-                continue
             late = entry.group - true_group
-            if abs(late) > tolerance:
+            if entry.integration != shower.integration or abs(late) > tolerance:
+                continue
+            if i in used:
+                covered = max(covered, float(np.sum(mask & bright) / np.sum(bright)))
                 continue
             iou = float(np.sum(mask & bright) / np.sum(mask | bright))
             if iou > max(best.iou, _FOUND):
@@ -222,6 +229,7 @@ def match(scene: Scene, entries: Sequence[Shower | Polygon]) -> list[Match]:
                 chosen = i
         if best.entry is not None:
             used.add(chosen)
+        best.is_covered = best.entry is None and covered > _COVERED
         found.append(best)
     return found
 
@@ -269,6 +277,9 @@ def report(results: Sequence[Result]) -> None:
     line("S/N >= 10, idle", (snr >= 10) & idle)
     line("S/N 6 to 10, onset", (snr >= 6) & (snr < 10) & ~idle)
     line("S/N 6 to 10, idle", (snr >= 6) & (snr < 10) & idle)
+    missed = [m for m in matches if m.entry is None and m.shower.snr >= 10]
+    print(f"missed at S/N >= 10: {len(missed)}, {sum(m.is_covered for m in missed)} of them in the "
+          "entry of another shower of the same time")  # fmt: skip
     for name in ("form", "decay"):
         values = np.array([getattr(m.shower, name) for m in matches])
         print(f"recall at S/N >= 10 by {name}: " + ", ".join(
