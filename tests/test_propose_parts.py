@@ -319,6 +319,22 @@ class TestOverlap:
         assert found.contains(76.0, 60.0)
         assert found.contains(60.0, 52.0)
 
+    @pytest.mark.parametrize(("group", "count"), [(9, 1), (13, 2)])
+    def test_clumps_lie_apart_as_far_as_they_are_large(self, group, count):
+        """Of one onset they are one shower, with dark sky between them; of two onsets they are two."""
+        first = replace(GLOW, x=40.0, y=60.0, a=16.0, b=14.0)
+        second = replace(GLOW, x=78.0, y=60.0, a=12.0, b=12.0, group=group)
+        builder = SKY.add_glow(first, amplitude=12.0, decay=20.0)
+        assert len(found_in(builder.add_glow(second, amplitude=5.0, decay=20.0))) == count
+
+    def test_faint_wings_are_not_masked(self):
+        """A compact glow in a halo of a sixteenth of its light keeps an entry of its size."""
+        compact, halo = replace(GLOW, a=6.0, b=6.0), replace(GLOW, a=36.0, b=36.0)
+        builder = SKY.add_glow(compact, amplitude=40.0, decay=20.0)
+        (found,) = found_in(builder.add_glow(halo, amplitude=2.5, decay=20.0))
+        _, inside = found.pixels((128, 136))
+        assert np.count_nonzero(inside) < 400
+
 
 class TestNumbers:
     """The numbers that tell a shower from what looks like one."""

@@ -28,9 +28,15 @@ _LEFT = 0.6
 #: Groups by which the onsets of the parts of a glow differ; and how far its brighter cells lie
 #: apart, in pixels. Fainter parts, in units of the whole, are what is left of it.
 _SAME_ONSET, _GAP, _WORTH = 2, 8.0, 0.2
+#: Clumps of one shower, whose onsets agree to so many groups, lie apart by so many times their
+#: mean size (a standard deviation). Idle ones agree by themselves, which says nothing.
+_ONSET_OF_CLUMPS, _GAP_OF_CLUMPS = 1, 2.3
 #: What is left of a glow in its own place has this part of its significance at most; its onset
 #: differs by so many groups, and its centre by so many standard deviations.
 _REST, _ONSET_OF_REST, _SAME_PLACE = 0.5, 5, 1.5
+#: Parts that are so many times as large as the whole and no clearer than this are its wings, which
+#: are not worth their pixels.
+_WINGS, _CLEAR = 2.0, 8.0
 #: Larger ones can't be told from what a frame has in common: pixels, and parts of the frame.
 _LARGEST, _LARGEST_PART = 200.0, 0.15
 
@@ -79,13 +85,14 @@ class _Whole:
         )
         if is_left_over or apart > _SAME_ONSET:
             return is_left_over
-        return any(
-            cdist(glow.bright_places, part.bright_places).min() < _GAP for part in self._parts
-        )
+        return any(_is_near(part, glow) for part in self._parts)
 
     def add_part(self, glow: Glow, features: Features) -> None:
         """Add a part; the one with most light stands for the whole."""
-        if glow.significance < _WORTH * self.glow.significance:
+        least = _WORTH * self.glow.significance
+        if glow.size > _WINGS * self.glow.size:
+            least = max(least, min(_CLEAR, _REST * self.glow.significance))
+        if glow.significance < least:
             return
         self._parts.append(glow)
         other = self.image
@@ -100,6 +107,14 @@ class _Whole:
         )
         places = np.meshgrid(cells.to_cells(rows, 0), cells.to_cells(columns, 1), indexing="ij")
         self.image = self.image + map_coordinates(other, places, order=1, mode="constant")
+
+
+def _is_near(one: Glow, other: Glow) -> bool:
+    """Tell whether two glows of about one onset are near enough to be parts of a shower."""
+    gap = _GAP
+    if min(one.onset, other.onset) >= 0 and abs(one.onset - other.onset) <= _ONSET_OF_CLUMPS:
+        gap = max(gap, _GAP_OF_CLUMPS * (one.size + other.size) / 2)
+    return bool(cdist(one.bright_places, other.bright_places).min() < gap)
 
 
 def _distance(one: Glow, other: Glow) -> float:
