@@ -321,7 +321,7 @@ class TestOverlap:
 
     @pytest.mark.parametrize(("group", "count"), [(9, 1), (13, 2)])
     def test_clumps_lie_apart_as_far_as_they_are_large(self, group, count):
-        """Of one onset they are one shower, with dark sky between them; of two onsets they are two."""
+        """Of one onset they are one shower, with dark sky between; of two onsets they are two."""
         first = replace(GLOW, x=40.0, y=60.0, a=16.0, b=14.0)
         second = replace(GLOW, x=78.0, y=60.0, a=12.0, b=12.0, group=group)
         builder = SKY.add_glow(first, amplitude=12.0, decay=20.0)
