@@ -5,9 +5,9 @@ Run: python benchmarks/propose/score.py KIND FIRST_SEED COUNT [--verbose]
 
 Kinds: zoo and steady (512 x 516 pixels, 40 groups), crowd (more of the zoo), full (the zoo on 1024
 x 1032), short (6 to 10 groups), slow (20 groups of 23.9 s), sub (subarrays), series (60
-integrations), real (the noise of a real ramp), bright (S/N 50 to 1000), bunch (ten bright showers in
-256 x 256 pixels). A folder holds scenes that others wrote
-(``*.npz``; see `load`). Seeds below 50000 are for training.
+integrations), real (the noise of a real ramp), bright (S/N 50 to 1000), bunch (ten bright showers
+in 256 x 256 pixels). A folder holds scenes that others wrote (``*.npz``; see `load`).
+Seeds below 50000 are for training.
 """
 
 import json
